@@ -1,0 +1,80 @@
+# The commands of the house. `make help` lists them; each installs what it needs first (Debian 12, apt).
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+BUILD ?= build
+SEEDS ?= 2000
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+SETUP := juxmem/packaging/setup.sh
+CONFIGURE = cmake -S . -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+QUIET_CONFIGURE = $(CONFIGURE) --log-level=WARNING
+
+.PHONY: help setup build run test bench sim mutants asan tsan fuzz format tidy install clean
+
+help: ## this list
+	@echo "JuxMem: shared, replicated memory for the jobs of a grid"
+	@echo
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16 | sed 's/^/  make /'
+	@echo
+	@echo "First time here: make run, then README.md."
+
+setup: ## install what is missing (apt; prints the command if it may not)
+	@$(SETUP)
+
+build: setup ## compile everything into ./build
+	@$(QUIET_CONFIGURE) -B $(BUILD)
+	@ninja -C $(BUILD) --quiet
+
+run: build ## heat diffusion over the world's outlines: a grid, two MPI jobs, providers killed meanwhile
+	@$(BUILD)/bin/heat_run
+
+test: ## everything that .ci/run checks (under 20 minutes on 2 cores)
+	@$(SETUP) fuzz
+	@$(QUIET_CONFIGURE) -B $(BUILD) -DJUXMEM_WERROR=ON -DJUXMEM_TESTS=ON
+	@ninja -C $(BUILD) --quiet
+	@cd $(BUILD) && ctest --output-on-failure -j2
+
+bench: ## measure against the floor and against peers (BENCHMARKS.md)
+	@$(SETUP) bench
+	@$(QUIET_CONFIGURE) -B $(BUILD)
+	@ninja -C $(BUILD) --quiet
+	@$(BUILD)/bin/stream_bench
+	@$(BUILD)/bin/section_bench
+
+sim: build ## simulate SEEDS grids with faults: make sim SEEDS=100000
+	@$(BUILD)/tests/sim/sim --seeds $(SEEDS)
+
+mutants: setup ## put known bugs in; the simulators must find every one
+	@$(QUIET_CONFIGURE) -B $(BUILD)-mutants -DJUXMEM_MUTANTS=ON
+	@tests/sim/mutants.sh $(BUILD)-mutants
+
+asan: setup ## unit tests under the address and undefined behaviour sanitizers
+	@tests/sanitizers/run.sh address $(BUILD)-asan
+
+tsan: setup ## the tests with threads under the thread sanitizer
+	@tests/sanitizers/run.sh thread $(BUILD)-tsan
+
+fuzz: ## fuzz every decoder; SECONDS_EACH=60
+	@$(SETUP) fuzz
+	@tests/fuzz/run.sh $${SECONDS_EACH:-60} $(BUILD)-fuzz
+
+format: ## lay out all sources with clang-format
+	@$(SETUP) format
+	@git ls-files '*.h' '*.cc' '*.c' | xargs clang-format-19 -i
+
+tidy: ## the rules of the house (layers, sizes, ...) and clang-tidy
+	@$(SETUP) tidy
+	@$(QUIET_CONFIGURE) -B $(BUILD)
+	@ninja -C $(BUILD) --quiet
+	@python3 tests/tidy/tidy_test.py
+	@git ls-files 'apps/*.cc' 'juxmem/*.cc' 'groups/*.cc' 'consistency/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-19 -p $(BUILD) --quiet
+
+install: build ## into PREFIX (default /usr/local; DESTDIR is respected)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+	@if [ "$$(id -u)" = 0 ] && [ -z "$${DESTDIR:-}" ]; then ldconfig; fi
+
+clean: ## remove what was built
+	@rm -rf $(BUILD) $(BUILD)-mutants $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz out

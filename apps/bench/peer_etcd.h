@@ -1,0 +1,34 @@
+// The peer: a cluster of three etcd nodes on loopback with their data on tmpfs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apps/process/process.h"
+#include "juxmem/base/result.h"
+
+namespace juxmem::bench {
+
+// What for: starts the nodes, puts through gRPC as etcd's own clients do, and ends the nodes.
+// Ownership: the processes and their folder go with the object. Failure: names what could not be started.
+class EtcdCluster {
+ public:
+  // Errors: kIo if etcd (package etcd-server) cannot be started, kTryAgain if no put succeeds within 30 s.
+  static Result<EtcdCluster> start();
+  EtcdCluster(EtcdCluster&&) noexcept = default;
+  ~EtcdCluster();
+
+  // `clients` threads, each with its own connection, put `value_bytes` under a key of their own one after the other, for `run_ms`.
+  // Returns puts per second.
+  Result<double> puts_per_second(int clients, std::size_t value_bytes, std::int64_t run_ms) const;
+
+ private:
+  EtcdCluster() = default;
+
+  std::string folder_;
+  std::vector<Process> nodes_;
+  std::vector<std::string> addresses_;  // host:port of each node's client side
+};
+
+}  // namespace juxmem::bench

@@ -1,0 +1,299 @@
+// The speed of sections on a real grid of three processes, as ratios to bare ZeroMQ and to etcd, all in one run.
+#include <juxmem/juxmem.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/program_options.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "apps/bench/floor.h"
+#ifdef JUXMEM_BENCH_ETCD
+#include "apps/bench/peer_etcd.h"
+#endif
+#include "apps/juxmem/local_grid.h"
+#include "juxmem/base/result.h"
+
+namespace juxmem::bench {
+namespace {
+
+namespace options = boost::program_options;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr std::uint64_t kSmallBytes = 4096;
+constexpr std::uint64_t kLargeBytes = 64ULL << 20;
+constexpr int kClients = 8;
+
+struct BenchOptions {
+  bool quick = false;
+  bool no_etcd = false;
+  int rounds = 3;
+  int sections = 3000;
+  int large_sections = 6;
+  std::int64_t run_ms = 4000;
+};
+
+struct Row {
+  std::string what;
+  std::string ours;
+  std::string theirs;
+  double ratio = 0;
+  std::string goal;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+double us_of(const std::function<void()>& work) {
+  const auto start = SteadyClock::now();
+  work();
+  return std::chrono::duration<double, std::micro>(SteadyClock::now() - start).count();
+}
+
+[[noreturn]] void give_up(const std::string& what) {
+  throw Error{Code::kInternal, what};
+}
+
+void must(int code, const char* what) {
+  if (code != JUXMEM_OK) give_up(std::string(what) + ": " + juxmem_strerror(code) + ": " + juxmem_last_error());
+}
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) throw result.error();
+  return std::move(*result);
+}
+
+std::string number(double value, const char* unit) {
+  char text[64];
+  std::snprintf(text, sizeof text, value < 10 ? "%.2f %s" : "%.0f %s", value, unit);
+  return text;
+}
+
+// A client of the grid with one block of three copies.
+class Client {
+ public:
+  Client(const std::string& uri, std::uint64_t size_bytes) : size_(size_bytes) {
+    must(juxmem_open(uri.c_str(), nullptr, &grid_), "juxmem_open");
+    juxmem_attr attr;
+    juxmem_attr_init(&attr);
+    attr.nodes_per_site = 3;
+    must(juxmem_malloc(grid_, size_, &attr, &block_), "juxmem_malloc");
+  }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client() {
+    juxmem_free(grid_, block_);
+    juxmem_close(grid_);
+  }
+
+  char* map() {
+    void* memory = nullptr;
+    must(juxmem_mmap(grid_, block_, 0, 0, &memory), "juxmem_mmap");
+    return static_cast<char*>(memory);
+  }
+  void section(const std::function<void()>& change) {
+    must(juxmem_acquire(grid_, block_), "juxmem_acquire");
+    change();
+    must(juxmem_release(grid_, block_), "juxmem_release");
+  }
+  void write(const void* data, std::uint64_t bytes) { must(juxmem_write(grid_, block_, 0, data, bytes), "juxmem_write"); }
+
+ private:
+  juxmem_grid* grid_ = nullptr;
+  juxmem_id block_ = 0;
+  std::uint64_t size_;
+};
+
+class Bench {
+ public:
+  Bench(BenchOptions wanted, std::string uri) : options_(wanted), uri_(std::move(uri)) {}
+
+  std::vector<Row> run() {
+    small_sections();
+    large_sections();
+    puts();
+    return rows_;
+  }
+
+ private:
+  void small_sections();
+  void large_sections();
+  void puts();
+  double juxmem_puts_per_second() const;
+
+  BenchOptions options_;
+  std::string uri_;
+  std::vector<Row> rows_;
+};
+
+// Floor and sections take turns, so that both see the same machine.
+void Bench::small_sections() {
+  Client client(uri_, kSmallBytes);
+  char* memory = client.map();
+  std::vector<double> floors;
+  std::vector<double> written;
+  std::vector<double> empty;
+  char value = 0;
+  const auto write_all = [&] { std::memset(memory, ++value, kSmallBytes); };
+  for (int i = 0; i < 200; ++i) client.section(write_all);
+  for (int round = 0; round < options_.rounds; ++round) {
+    floors.push_back(must(bare_round_trip_us(SocketKind::kTcp, 64, options_.sections)));
+    std::vector<double> times;
+    for (int i = 0; i < options_.sections; ++i) times.push_back(us_of([&] { client.section(write_all); }));
+    written.push_back(median(times));
+    times.clear();
+    for (int i = 0; i < options_.sections; ++i) times.push_back(us_of([&] { client.section([] {}); }));
+    empty.push_back(median(times));
+  }
+  const double floor = median(floors);
+  rows_.push_back({"acquire, write 4 KiB, release; 3 copies (p50)", number(median(written), "us"), number(floor, "us round trip"),
+                   median(written) / floor, "at most 5"});
+  rows_.push_back({"acquire and release, owned, nothing written (p50)", number(median(empty), "us"), number(floor, "us round trip"),
+                   median(empty) / floor, "at most 1.5"});
+}
+
+void Bench::large_sections() {
+  Client client(uri_, kLargeBytes);
+  char* memory = client.map();
+  std::vector<double> ours;
+  std::vector<double> floors;
+  char value = 0;
+  const auto write_all = [&] { std::memset(memory, ++value, kLargeBytes); };
+  client.section(write_all);
+  for (int i = 0; i < options_.large_sections; ++i) {
+    floors.push_back(must(bare_push_bytes_per_second(kLargeBytes, 2)));
+    double us = 0;
+    client.section([&] {
+      write_all();
+      us = -std::chrono::duration<double, std::micro>(SteadyClock::now().time_since_epoch()).count();
+    });
+    us += std::chrono::duration<double, std::micro>(SteadyClock::now().time_since_epoch()).count();
+    ours.push_back(kLargeBytes / us * 1e6);
+  }
+  rows_.push_back({"release of 64 MiB, 3 copies", number(median(ours) / 1e6, "MB/s"), number(median(floors) / 1e6, "MB/s pushed to 2 peers"),
+                   median(ours) / median(floors), "at least 0.5"});
+}
+
+double Bench::juxmem_puts_per_second() const {
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < kClients; ++i) clients.push_back(std::make_unique<Client>(uri_, kSmallBytes));
+  std::atomic<std::uint64_t> done = 0;
+  std::atomic<bool> failed = false;
+  const auto start = SteadyClock::now();
+  const auto end = start + std::chrono::milliseconds(options_.run_ms);
+  std::vector<std::thread> threads;
+  for (auto& client : clients) {
+    threads.emplace_back([&] {
+      char value[128] = {};
+      try {
+        while (SteadyClock::now() < end && !failed) {
+          ++value[0];
+          client->write(value, sizeof value);
+          ++done;
+        }
+      } catch (const Error& error) {
+        std::fprintf(stderr, "section_bench: %s\n", to_string(error).c_str());
+        failed = true;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (failed) give_up("a client failed");
+  return static_cast<double>(done) / std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
+
+void Bench::puts() {
+  std::vector<double> ours;
+  std::vector<double> theirs;
+#ifdef JUXMEM_BENCH_ETCD
+  if (!options_.no_etcd) {
+    for (int round = 0; round < options_.rounds; ++round) {
+      ours.push_back(juxmem_puts_per_second());
+      const EtcdCluster etcd = must(EtcdCluster::start());
+      theirs.push_back(must(etcd.puts_per_second(kClients, 128, options_.run_ms)));
+    }
+    rows_.push_back({"one-shot sections of 128 bytes, 8 clients, distinct blocks, 3 copies", number(median(ours), "/s"),
+                     number(median(theirs), "/s etcd puts"), median(ours) / median(theirs), "at least 3"});
+    return;
+  }
+#endif
+  ours.push_back(juxmem_puts_per_second());
+  rows_.push_back({"one-shot sections of 128 bytes, 8 clients, distinct blocks, 3 copies", number(median(ours), "/s"), "not measured", 0,
+                   "at least 3 (etcd)"});
+}
+
+void print(const std::vector<Row>& rows) {
+  std::printf("| what | here | floor or peer | ratio | goal |\n|---|---|---|---|---|\n");
+  for (const Row& row : rows) {
+    std::printf("| %s | %s | %s | %.2f | %s |\n", row.what.c_str(), row.ours.c_str(), row.theirs.c_str(), row.ratio, row.goal.c_str());
+  }
+}
+
+int run_main(int argc, char** argv) {
+  BenchOptions wanted;
+  options::options_description described(
+      "Usage: section_bench [options]\n"
+      "Starts three providers of one site on loopback and measures sections as ratios to bare ZeroMQ and to etcd.\n\nOptions");
+  described.add_options()("help,h", "this text")("quick", options::bool_switch(&wanted.quick), "few repetitions, for a first look")(
+      "no-etcd", options::bool_switch(&wanted.no_etcd), "leave the peer out");
+  options::variables_map values;
+  try {
+    options::store(options::parse_command_line(argc, argv, described), values);
+    options::notify(values);
+  } catch (const options::error& error) {
+    std::fprintf(stderr, "section_bench: %s; see section_bench --help\n", error.what());
+    return 2;
+  }
+  if (values.count("help") > 0) {
+    std::ostringstream text;
+    text << described;
+    std::printf("%s", text.str().c_str());
+    return 0;
+  }
+  if (wanted.quick) {
+    wanted.rounds = 1;
+    wanted.sections = 500;
+    wanted.large_sections = 2;
+    wanted.run_ms = 1000;
+  }
+  char folder[] = "/tmp/juxmem-bench-XXXXXX";
+  if (mkdtemp(folder) == nullptr) {
+    std::fprintf(stderr, "section_bench: cannot make a folder in /tmp\n");
+    return 1;
+  }
+  int code = 0;
+  auto grid = LocalGrid::start(folder, {{"bench", 3}}, 1ULL << 30, 60'000);
+  if (grid) {
+    try {
+      print(Bench(wanted, grid->uri()).run());
+    } catch (const Error& error) {
+      std::fprintf(stderr, "section_bench: %s\n", to_string(error).c_str());
+      code = 1;
+    }
+    (void)grid->stop(10'000);
+  } else {
+    std::fprintf(stderr, "section_bench: %s\n", to_string(grid.error()).c_str());
+    code = 1;
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  return code;
+}
+
+}  // namespace
+}  // namespace juxmem::bench
+
+int main(int argc, char** argv) { return juxmem::bench::run_main(argc, argv); }

@@ -1,0 +1,72 @@
+// The acceptor: what a replica has promised, accepted and learned.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "consistency/paxos/entry_log.h"
+#include "juxmem/base/types.h"
+#include "juxmem/wire/stream_messages.h"
+
+namespace juxmem {
+
+// What for: the safe half of the protocol. Whatever else goes wrong, what holds here keeps S1 and S2.
+// Thread safety: none.
+// Invariants: promised() never falls; nothing is accepted below it; what is decided never changes; decided() <= matched().
+// Ownership: owns the log. Failure: refuses; a decided entry that would change aborts.
+class Acceptor {
+ public:
+  // `lease_ns`: how long an answer binds this acceptor to its coordinator. `batch_*`: bounds of one Promise.
+  Acceptor(TimeNs lease_ns, std::uint64_t batch_bytes, std::uint32_t batch_entries);
+
+  const Ballot& promised() const { return promised_; }
+  Instance decided() const { return decided_; }
+  // Everything up to here is decided, or accepted under promised().
+  Instance matched() const { return matched_; }
+  const EntryLog& log() const { return log_; }
+
+  // Phase 1. Nothing if the ballot is lower than the promise, a lease granted to another binds, or the asker lacks entries that
+  // are not kept here.
+  std::optional<wire::Promise> prepare(TimeNs now, const wire::Prepare& message);
+
+  // Phase 2. False if the ballot is lower than the promise.
+  bool accept(TimeNs now, wire::Accept& message);
+  // The same without entries.
+  bool heartbeat(TimeNs now, const wire::Heartbeat& message);
+
+  // The coordinator's own entry: the next one under its ballot.
+  void append_own(Instance instance, wire::Entry entry);
+
+  // The coordinator of `ballot` has said, or must have known, that all up to `instance` is decided.
+  void learn_decided(const Ballot& ballot, Instance instance);
+  // This node coordinates under promised() and a quorum has acknowledged everything up to `instance`.
+  void decide(Instance instance);
+
+  // Forgets decided entries before `instance`.
+  void drop_before(Instance instance);
+
+ private:
+  struct Lease {
+    Ballot holder;
+    TimeNs until = 0;
+  };
+
+  bool adopt(TimeNs now, const Ballot& ballot);
+  bool lease_binds_against(TimeNs now, const wire::Prepare& message) const;
+  void take_in(Instance instance, wire::Entry entry);
+  void match();
+  void apply_hint();
+
+  const TimeNs lease_ns_;
+  const std::uint64_t batch_bytes_;
+  const std::uint32_t batch_entries_;
+  EntryLog log_;
+  Ballot promised_;
+  Instance decided_ = 0;
+  Instance matched_ = 0;
+  Lease lease_;
+  Ballot hint_ballot_;      // everything up to hint_instance_ was decided when this ballot coordinated
+  Instance hint_instance_ = 0;
+};
+
+}  // namespace juxmem

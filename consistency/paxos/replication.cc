@@ -1,0 +1,255 @@
+#include "consistency/paxos/replication.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "juxmem/base/check.h"
+#include "juxmem/base/mutant.h"
+
+namespace juxmem {
+namespace {
+
+constexpr TimeNs kNever = std::numeric_limits<TimeNs>::max();
+constexpr std::int64_t kMillion = 1'000'000;
+
+}  // namespace
+
+Replication::Replication(const StreamConfig& config, const QuorumSystem& quorums, Acceptor& acceptor)
+    : config_(config),
+      quorums_(quorums),
+      self_(*quorums.index_of(config.self)),
+      acceptor_(acceptor),
+      lease_ns_(ms_to_ns(config.timing.lease_ms) / kMillion * (kMillion - config.timing.clock_drift_ppm)),
+      peers_(quorums.size()),
+      scratch_(quorums.size()) {}
+
+void Replication::begin(TimeNs now, Elected elected) {
+  ballot_ = elected.ballot;
+  undecided_bytes_ = 0;
+  for (Instance i = std::max(elected.first, acceptor_.decided() + 1); i < elected.first + elected.entries.size(); ++i) {
+    wire::Entry& entry = elected.entries[i - elected.first];
+    if (EntryLog::is_hole(entry) || mutant("propose_noops_again")) entry = wire::Entry{};
+    entry.ballot = ballot_;
+    undecided_bytes_ += cost_bytes(entry);
+    acceptor_.append_own(i, std::move(entry));
+  }
+  first_own_ = append(wire::EntryKind::kNoop, {}, {});
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    const PromisedMember& member = elected.members[i];
+    Peer peer;
+    peer.heard = peer.progress = now;
+    if (member.promised) {
+      peer.mode = Mode::kStream;
+      peer.known = true;
+      peer.acked = peer.decided = member.decided;
+      peer.next = peer.acked + 1;
+      peer.granted = member.granted;
+    }
+    peers_[i] = std::move(peer);
+  }
+  lease_base_ = 0;
+  renew_lease();
+  decide(elected.decided);
+  beat_at_ = now;
+  notice_at_ = kNever;
+}
+
+bool Replication::overloaded() const {
+  return undecided_bytes_ >= config_.limits.undecided_bytes ||
+         acceptor_.log().bytes() >= config_.limits.kept_bytes + config_.limits.undecided_bytes;
+}
+
+Instance Replication::append(wire::EntryKind kind, Buffer command, Buffer data) {
+  const Instance instance = last() + 1;
+  wire::Entry entry{ballot_, kind, std::move(command), std::move(data)};
+  undecided_bytes_ += cost_bytes(entry);
+  acceptor_.append_own(instance, std::move(entry));
+  return instance;
+}
+
+// ---- acknowledgements -----------------------------------------------------------------------------------------
+
+void Replication::on_accepted(TimeNs now, std::size_t from, const wire::Accepted& message) {
+  if (message.ballot != ballot_) return;
+  if (message.up_to > last() || message.sent_at > now) return;
+  Peer& peer = peers_[from];
+  peer.heard = now;
+  peer.granted = std::max(peer.granted, mutant("lease_from_answer") ? now : message.sent_at);
+  renew_lease();
+  peer.known = true;
+  peer.decided = std::max(peer.decided, std::min(message.decided, message.up_to));
+  const bool progress = acknowledge(now, peer, message.up_to);
+  if (peer.mode != Mode::kProbe) return;
+  if (message.sent_at >= peer.probe_since) {
+    // It answers the probe: what it has not acknowledged by now is lost.
+    peer.unacked.clear();
+    peer.unacked_bytes = 0;
+    peer.next = peer.acked + 1;
+    peer.mode = Mode::kStream;
+  } else if (progress) {
+    peer.mode = Mode::kStream;  // slow, but what was sent still arrives
+  }
+}
+
+bool Replication::acknowledge(TimeNs now, Peer& peer, Instance up_to) {
+  if (up_to <= peer.acked) {
+    if (peer.acked == last()) peer.progress = now;
+    return false;
+  }
+  peer.acked = up_to;
+  peer.next = std::max(peer.next, up_to + 1);
+  peer.progress = now;
+  peer.resend_at = now + ms_to_ns(config_.timing.retransmit_ms);
+  while (!peer.unacked.empty() && peer.unacked.front().last <= up_to) {
+    peer.unacked_bytes -= peer.unacked.front().bytes;
+    peer.unacked.pop_front();
+  }
+  return true;
+}
+
+void Replication::renew_lease() {
+  for (std::size_t i = 0; i < peers_.size(); ++i) scratch_[i] = static_cast<std::uint64_t>(peers_[i].granted);
+  scratch_[self_] = static_cast<std::uint64_t>(kNever);
+  lease_base_ = std::max(lease_base_, quorums_.reached(scratch_));
+}
+
+TimeNs Replication::lease_until(TimeNs now) const {
+  const TimeNs base = std::min(static_cast<TimeNs>(lease_base_), now);
+  return base == 0 ? 0 : base + lease_ns_;
+}
+
+void Replication::advance() {
+  for (std::size_t i = 0; i < peers_.size(); ++i) scratch_[i] = peers_[i].acked;
+  scratch_[self_] = acceptor_.matched();
+  decide(quorums_.reached(scratch_));
+}
+
+void Replication::decide(Instance instance) {
+  for (Instance i = acceptor_.decided() + 1; i <= instance; ++i) undecided_bytes_ -= cost_bytes(*acceptor_.log().at(i));
+  acceptor_.decide(instance);
+}
+
+// ---- sending --------------------------------------------------------------------------------------------------
+
+bool Replication::is_left_behind(const Peer& peer) const {
+  return peer.known && peer.acked + 1 < acceptor_.log().first();
+}
+
+void Replication::send_entries(TimeNs now, std::vector<Outgoing>& out) {
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    Peer& peer = peers_[i];
+    if (i == self_ || peer.mode != Mode::kStream || is_left_behind(peer)) continue;
+    while (peer.next <= last() && peer.unacked_bytes < config_.limits.window_bytes) send_batch(now, i, out);
+    if (peer.told < acceptor_.decided()) {
+      notice_at_ = std::min(notice_at_, now + ms_to_ns(config_.timing.notice_ms));
+    }
+  }
+}
+
+void Replication::send_batch(TimeNs now, std::size_t to, std::vector<Outgoing>& out) {
+  Peer& peer = peers_[to];
+  const EntryLog& log = acceptor_.log();
+  wire::Accept accept{config_.stream, ballot_, peer.next, {}, acceptor_.decided(), log.first(), now};
+  Instance end = peer.next;
+  std::uint64_t bytes = 0;
+  for (; end <= log.last() && end - peer.next < config_.limits.batch_entries; ++end) {
+    const std::uint64_t cost = cost_bytes(*log.at(end));
+    if (end != peer.next && bytes + cost > config_.limits.batch_bytes) break;
+    bytes += cost;
+  }
+  accept.entries.reserve(end - peer.next);
+  for (Instance i = peer.next; i < end; ++i) accept.entries.push_back(*log.at(i));
+  if (peer.unacked.empty()) peer.resend_at = now + ms_to_ns(config_.timing.retransmit_ms);
+  peer.unacked.push_back({end - 1, bytes});
+  peer.unacked_bytes += bytes;
+  peer.next = end;
+  peer.told = accept.decided;
+  out.push_back({quorums_.node(to), std::move(accept), Durable::kNothing});
+}
+
+void Replication::send_heartbeat(std::size_t to, TimeNs sent_at, std::vector<Outgoing>& out) {
+  peers_[to].told = acceptor_.decided();
+  out.push_back({quorums_.node(to),
+                 wire::Heartbeat{config_.stream, ballot_, acceptor_.decided(), last(), acceptor_.log().first(), sent_at},
+                 Durable::kNothing});
+}
+
+void Replication::probe(TimeNs now, std::size_t to, std::vector<Outgoing>& out) {
+  Peer& peer = peers_[to];
+  peer.mode = Mode::kProbe;
+  peer.probe_since = now;
+  send_heartbeat(to, now, out);
+}
+
+void Replication::tick(TimeNs now, std::vector<Outgoing>& out) {
+  const bool beat = now >= beat_at_;
+  const bool notice = now >= notice_at_;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if (i == self_) continue;
+    Peer& peer = peers_[i];
+    if (peer.mode == Mode::kStream && !peer.unacked.empty() && now >= peer.resend_at && !mutant("never_send_again")) {
+      probe(now, i, out);
+    } else if (beat) {
+      send_heartbeat(i, now, out);
+    } else if (notice && peer.mode == Mode::kStream && peer.told < acceptor_.decided()) {
+      send_heartbeat(i, 0, out);
+    }
+  }
+  // Beats fall on the same times in all streams of a provider, so that they share packets.
+  const TimeNs every = ms_to_ns(config_.timing.heartbeat_ms);
+  if (beat) beat_at_ = (now / every + 1) * every;
+  if (notice) notice_at_ = kNever;
+}
+
+TimeNs Replication::next_wakeup() const {
+  TimeNs at = std::min(beat_at_, notice_at_);
+  for (const Peer& peer : peers_) {
+    if (peer.mode == Mode::kStream && !peer.unacked.empty()) at = std::min(at, peer.resend_at);
+  }
+  return at;
+}
+
+// ---- what is kept -----------------------------------------------------------------------------------------------
+
+bool Replication::is_live(TimeNs now, const Peer& peer) const {
+  const TimeNs silence = now - peer.heard;
+  if (silence >= ms_to_ns(config_.timing.election_min_ms + config_.timing.lease_ms)) return false;
+  return peer.acked >= last() || now - peer.progress < ms_to_ns(config_.timing.stall_ms);
+}
+
+void Replication::truncate(TimeNs now) {
+  const EntryLog& log = acceptor_.log();
+  Instance all_have = acceptor_.decided();
+  Instance live_have = acceptor_.decided();
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    const Peer& peer = peers_[i];
+    if (i == self_ || is_left_behind(peer)) continue;
+    const Instance told = mutant("forget_when_accepted") ? peer.acked : peer.decided;
+    const Instance have = peer.known ? told : log.first() - 1;
+    all_have = std::min(all_have, have);
+    if (is_live(now, peer)) live_have = std::min(live_have, have);
+  }
+  if (mutant("forget_what_members_lack")) all_have = acceptor_.decided();
+  acceptor_.drop_before(all_have + 1);
+  while (log.bytes() > config_.limits.kept_bytes + undecided_bytes_ && log.first() <= live_have) {
+    acceptor_.drop_before(log.first() + 1);
+  }
+}
+
+bool Replication::is_caught_up(std::size_t member) const { return peers_[member].acked == last(); }
+
+std::vector<MemberStatus> Replication::members(TimeNs now) const {
+  std::vector<MemberStatus> result;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    const Peer& peer = peers_[i];
+    if (i == self_) {
+      result.push_back({config_.self, true, false, last(), 0});
+    } else {
+      result.push_back({quorums_.node(i), is_live(now, peer), is_left_behind(peer), peer.acked, last() - peer.acked});
+    }
+  }
+  return result;
+}
+
+}  // namespace juxmem

@@ -1,0 +1,103 @@
+// Replication: the coordinator's side of phase 2.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "consistency/paxos/acceptor.h"
+#include "consistency/paxos/election.h"
+#include "consistency/paxos/quorum_system.h"
+#include "consistency/paxos/stream.h"
+
+namespace juxmem {
+
+// What for: puts entries into the log, brings every member to it (batches, pipelined, with a window of bytes per member), counts
+//   acknowledgements, keeps the lease, and decides what nobody needs any more.
+// Thread safety: none.
+// Invariants: counts only acknowledgements of its own ballot, each member once; sends entries only from its own log; a live
+//   member never loses an entry it lacks.
+// Ownership: borrows configuration, quorum system and acceptor (which is this node's own acknowledgement).
+// Failure: what is not acknowledged in time is sent again as soon as the member shows a sign of life.
+class Replication {
+ public:
+  Replication(const StreamConfig& config, const QuorumSystem& quorums, Acceptor& acceptor);
+
+  // Starts under a won ballot: proposes again what the promises told, with Noop in the holes and one at the end.
+  void begin(TimeNs now, Elected elected);
+
+  // The Noop that ends begin(): once it is decided, so is all that any earlier coordinator decided.
+  Instance first_own() const { return first_own_; }
+  Instance last() const { return acceptor_.log().last(); }
+  bool overloaded() const;
+  Instance append(wire::EntryKind kind, Buffer command, Buffer data);
+
+  void on_accepted(TimeNs now, std::size_t from, const wire::Accepted& message);
+
+  // Decides what a quorum has acknowledged.
+  void advance();
+  // Sends entries that members lack and have room for.
+  void send_entries(TimeNs now, std::vector<Outgoing>& out);
+  // Forgets what everybody has, or what only silent members lack and is too much.
+  void truncate(TimeNs now);
+  // Heartbeats, notices of decisions, repetitions.
+  void tick(TimeNs now, std::vector<Outgoing>& out);
+  TimeNs next_wakeup() const;
+
+  // Reads and grants are safe before this time.
+  TimeNs lease_until(TimeNs now) const;
+  // Another member holds everything.
+  bool is_caught_up(std::size_t member) const;
+  std::vector<MemberStatus> members(TimeNs now) const;
+
+ private:
+  enum class Mode : std::uint8_t {
+    kProbe,   // its state is not known, or it does not answer in time: heartbeats only
+    kStream,  // entries flow
+  };
+  struct Batch {
+    Instance last = 0;
+    std::uint64_t bytes = 0;
+  };
+  struct Peer {
+    Mode mode = Mode::kProbe;
+    bool known = false;        // has told its state under this ballot
+    Instance acked = 0;        // holds everything up to here, under this ballot or as decided
+    Instance decided = 0;      // knows the decisions up to here; a later ballot may need to send again what lies beyond
+    Instance next = 1;         // to be sent
+    Instance told = 0;         // the `decided` it was told last
+    std::deque<Batch> unacked;
+    std::uint64_t unacked_bytes = 0;
+    TimeNs heard = 0;
+    TimeNs progress = 0;       // last time it took something in, or lacked nothing
+    TimeNs resend_at = 0;      // of what is in `unacked`
+    TimeNs probe_since = 0;    // answers to earlier messages do not end the probe
+    TimeNs granted = 0;        // its lease to us counts from here
+  };
+
+  bool is_left_behind(const Peer& peer) const;
+  bool is_live(TimeNs now, const Peer& peer) const;
+  // True if the member has taken something in.
+  bool acknowledge(TimeNs now, Peer& peer, Instance up_to);
+  void renew_lease();
+  void decide(Instance instance);
+  void send_batch(TimeNs now, std::size_t to, std::vector<Outgoing>& out);
+  void send_heartbeat(std::size_t to, TimeNs sent_at, std::vector<Outgoing>& out);
+  void probe(TimeNs now, std::size_t to, std::vector<Outgoing>& out);
+
+  const StreamConfig& config_;
+  const QuorumSystem& quorums_;
+  const std::size_t self_;
+  Acceptor& acceptor_;
+  const TimeNs lease_ns_;  // shortened by what clocks may differ
+  Ballot ballot_;
+  Instance first_own_ = 0;
+  std::uint64_t undecided_bytes_ = 0;
+  std::uint64_t lease_base_ = 0;  // a quorum's grants count from here
+  TimeNs beat_at_ = 0;
+  TimeNs notice_at_ = 0;  // kNever: nobody waits for a notice
+  std::vector<Peer> peers_;  // by member; this node's own is not used
+  std::vector<std::uint64_t> scratch_;
+};
+
+}  // namespace juxmem

@@ -1,0 +1,288 @@
+#include "consistency/paxos/stream.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "consistency/paxos/stream_parts.h"
+#include "juxmem/base/check.h"
+#include "juxmem/base/mutant.h"
+
+namespace juxmem {
+
+const char* to_string(StreamRole role) {
+  switch (role) {
+    case StreamRole::kFollower: return "follower";
+    case StreamRole::kCandidate: return "candidate";
+    case StreamRole::kCoordinator: return "coordinator";
+  }
+  return "invalid";
+}
+
+// ---- the public face ----------------------------------------------------------------------------------------------
+
+Stream::Stream(StreamConfig config) : parts_(std::make_unique<Parts>(std::move(config))) {}
+Stream::~Stream() = default;
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+
+void Stream::tick(TimeNs now) {
+  parts_->advance_to(now);
+  if (parts_->role == StreamRole::kCoordinator) {
+    parts_->tick_coordinator();
+  } else {
+    parts_->tick_elections();
+  }
+}
+
+Result<Instance> Stream::propose(TimeNs now, wire::Entry entry) {
+  parts_->advance_to(now);
+  if (parts_->role != StreamRole::kCoordinator) return fail(Code::kNotCoordinator);
+  if (parts_->handover || parts_->replication.overloaded()) return fail(Code::kOverloaded);
+  return parts_->replication.append(wire::EntryKind::kCommand, std::move(entry.command), std::move(entry.data));
+}
+
+Status Stream::request_read(TimeNs now, std::uint64_t tag) {
+  parts_->advance_to(now);
+  if (parts_->readers.full()) return fail(Code::kOverloaded, "too many reads wait for their place in the log");
+  parts_->readers.add(tag);
+  return {};
+}
+
+Status Stream::transfer(TimeNs now, NodeId to) {
+  parts_->advance_to(now);
+  if (parts_->role != StreamRole::kCoordinator) return fail(Code::kNotCoordinator);
+  const std::optional<std::size_t> member = parts_->quorums.index_of(to);
+  if (!member || to == parts_->config.self) return fail(Code::kInvalid, "the role is handed to another member only");
+  parts_->handover = {*member, now + ms_to_ns(parts_->config.timing.transfer_ms)};
+  return {};
+}
+
+void Stream::learn_decided(TimeNs now, const Ballot& ballot, Instance instance) {
+  parts_->advance_to(now);
+  parts_->acceptor.learn_decided(ballot, instance);
+}
+
+void Stream::applied(TimeNs now, Instance instance) {
+  parts_->advance_to(now);
+  JUXMEM_CHECK(instance <= parts_->handed_out);
+  if (instance <= parts_->applied) return;
+  parts_->applied = instance;
+  parts_->applied_moved = now;
+}
+
+void Stream::report_digest(TimeNs now, Instance instance, std::uint64_t digest) {
+  parts_->advance_to(now);
+  parts_->digests.add_own(instance, digest);
+  if (parts_->role == StreamRole::kCoordinator && !parts_->handover) {
+    parts_->replication.append(wire::EntryKind::kDigest, DigestCheck::encode(instance, digest), {});
+  }
+}
+
+StreamOutput Stream::take() {
+  Parts& parts = *parts_;
+  if (parts.role == StreamRole::kCoordinator) parts.replication.advance();
+  parts.hand_out();
+  if (parts.role == StreamRole::kCoordinator) {
+    parts.replication.send_entries(parts.now, parts.out.messages);
+    parts.continue_handover();
+    parts.replication.truncate(parts.now);
+  } else {
+    parts.acceptor.drop_before(parts.keep_from);
+  }
+  if (parts.due_answer) {
+    if (parts.due_answer->ballot == parts.acceptor.promised()) {
+      parts.send(parts.due_answer->to,
+                 wire::Accepted{parts.config.stream, parts.due_answer->ballot, parts.acceptor.matched(),
+                                parts.acceptor.decided(), parts.due_answer->sent_at},
+                 Durable::kState);
+    }
+    parts.due_answer.reset();
+  }
+  parts.place_reads();
+  parts.readers.take_answered(parts.handed_out, parts.out.reads);
+  parts.out.mismatch = parts.digests.take_mismatch();
+  return std::exchange(parts.out, {});
+}
+
+TimeNs Stream::next_wakeup(TimeNs now) const { return parts_->started ? parts_->next_wakeup() : now; }
+NodeId Stream::coordinator() const { return parts_->coordinator; }
+bool Stream::is_coordinator() const { return parts_->role == StreamRole::kCoordinator; }
+bool Stream::serves(TimeNs now) const {
+  parts_->advance_to(now);
+  return parts_->serves();
+}
+Ballot Stream::ballot() const { return parts_->acceptor.promised(); }
+Instance Stream::decided() const { return parts_->acceptor.decided(); }
+const wire::Entry* Stream::entry_at(Instance instance) const { return parts_->acceptor.log().at(instance); }
+
+Instance Stream::last() const { return parts_->acceptor.log().last(); }
+
+StreamStatus Stream::status(TimeNs now) const {
+  const Parts& parts = *parts_;
+  const EntryLog& log = parts.acceptor.log();
+  StreamStatus status{.role = parts.role,
+                      .coordinator = parts.coordinator,
+                      .ballot = parts.acceptor.promised(),
+                      .left_behind = parts.keep_from > parts.acceptor.decided() + 1,
+                      .decided = parts.acceptor.decided(),
+                      .applied = parts.applied,
+                      .log_first = log.first(),
+                      .log_last = log.last(),
+                      .log_bytes = log.bytes(),
+                      .members = {}};
+  if (parts.role == StreamRole::kCoordinator) {
+    status.lease_until = parts.replication.lease_until(now);
+    status.serving = parts.acceptor.decided() >= parts.replication.first_own();
+    status.members = parts.replication.members(now);
+  }
+  return status;
+}
+
+// ---- time ---------------------------------------------------------------------------------------------------------
+
+Stream::Parts::Parts(StreamConfig stream_config)
+    : config(std::move(stream_config)),
+      quorums(config.members),
+      acceptor(ms_to_ns(config.timing.lease_ms), config.limits.batch_bytes, config.limits.batch_entries),
+      election(config, quorums),
+      replication(config, quorums, acceptor),
+      readers(config) {}
+
+void Stream::Parts::advance_to(TimeNs time) {
+  now = std::max(now, time);
+  if (started) return;
+  started = true;
+  contact = now;
+  election.stand_back(now);
+  if (config.preferred == config.self) campaign({});
+}
+
+void Stream::Parts::tick_coordinator() {
+  if (handover && now >= handover->deadline) handover.reset();
+  if (now >= lease_lost_at() || is_stalled()) return step_down();
+  replication.tick(now, out.messages);
+}
+
+void Stream::Parts::tick_elections() {
+  if (now >= election.deadline()) {
+    if (role == StreamRole::kCandidate || is_stalled()) {
+      election.fail(now);
+      become(StreamRole::kFollower, 0);
+    } else if (quorums.size() == 1) {
+      campaign({});
+    } else {
+      election.ask(now, acceptor, out.messages);
+      become(StreamRole::kCandidate, 0);
+    }
+  } else if (role == StreamRole::kCandidate && now >= election.resend_at()) {
+    election.resend(now, out.messages);
+  }
+}
+
+TimeNs Stream::Parts::next_wakeup() const {
+  const bool may_ask = role == StreamRole::kFollower && coordinator != 0;
+  TimeNs at = may_ask ? readers.next_wakeup() : std::numeric_limits<TimeNs>::max();
+  if (role == StreamRole::kCoordinator) {
+    at = std::min({at, replication.next_wakeup(), lease_lost_at()});
+    if (handover) at = std::min(at, handover->deadline);
+    if (applied < handed_out) at = std::min(at, applied_moved + ms_to_ns(config.timing.stall_ms));
+  } else {
+    at = std::min(at, election.deadline());
+    if (role == StreamRole::kCandidate) at = std::min(at, election.resend_at());
+  }
+  return at;
+}
+
+bool Stream::Parts::is_stalled() const {
+  return applied < handed_out && now - applied_moved >= ms_to_ns(config.timing.stall_ms);
+}
+
+// ---- roles --------------------------------------------------------------------------------------------------------
+
+void Stream::Parts::become(StreamRole new_role, NodeId new_coordinator) {
+  const bool same = role == new_role && coordinator == new_coordinator;
+  const bool was_coordinator = role == StreamRole::kCoordinator;
+  role = new_role;
+  coordinator = new_coordinator;
+  if (was_coordinator) handover.reset();
+  if (same && new_role == StreamRole::kFollower) return;
+  const bool leads = role == StreamRole::kCoordinator;
+  out.roles.push_back({role, role == StreamRole::kCandidate ? election.ballot() : acceptor.promised(), coordinator,
+                       leads ? replication.first_own() : 0});
+}
+
+void Stream::Parts::step_down() {
+  election.stand_back(now);
+  become(StreamRole::kFollower, 0);
+}
+
+void Stream::Parts::campaign(const Ballot& released) {
+  if (!election.prepare(now, acceptor, released, out.messages)) {
+    election.fail(now);
+    return become(StreamRole::kFollower, 0);
+  }
+  become(StreamRole::kCandidate, 0);
+  if (election.has_quorum()) coordinate();
+}
+
+void Stream::Parts::coordinate() {
+  replication.begin(now, election.elected(acceptor));
+  coordinator_since = now;
+  become(StreamRole::kCoordinator, config.self);
+  replication.tick(now, out.messages);
+}
+
+void Stream::Parts::follow(const Ballot& ballot) {
+  contact = now;
+  election.stand_back(now);
+  become(StreamRole::kFollower, ballot.node);
+}
+
+bool Stream::Parts::has_lease() const {
+  return now < replication.lease_until(now) || mutant("serve_without_lease");
+}
+
+bool Stream::Parts::serves() const {
+  return role == StreamRole::kCoordinator && has_lease() &&
+         (acceptor.decided() >= replication.first_own() || mutant("serve_before_first_own"));
+}
+
+// The lease may come back under the same ballot as long as nobody else was elected, so that a short pause of this process costs
+// no election; until then nothing is served.
+TimeNs Stream::Parts::lease_lost_at() const {
+  const TimeNs lease_ns = ms_to_ns(config.timing.lease_ms);
+  return std::max(replication.lease_until(now), coordinator_since + lease_ns) + lease_ns;
+}
+
+// ---- one turn's output --------------------------------------------------------------------------------------------
+
+void Stream::Parts::hand_out() {
+  if (applied == handed_out) applied_moved = now;
+  const Instance decided = acceptor.decided();
+  if (handed_out < decided) out.decided.reserve(decided - handed_out);
+  while (handed_out < decided) {
+    const wire::Entry* entry = acceptor.log().at(++handed_out);
+    JUXMEM_CHECK(entry != nullptr);
+    out.decided.push_back({handed_out, *entry});
+    if (entry->kind == wire::EntryKind::kDigest) digests.add_logged(entry->command);
+  }
+}
+
+void Stream::Parts::continue_handover() {
+  if (!handover || !replication.is_caught_up(handover->to)) return;
+  send(quorums.node(handover->to), wire::Transfer{config.stream, acceptor.promised()}, Durable::kNothing);
+  handover.reset();
+  if (!mutant("serve_after_handover")) step_down();
+}
+
+void Stream::Parts::place_reads() {
+  if (!readers.has_unplaced()) return;
+  if (serves()) {
+    readers.place_all(acceptor.decided());
+  } else if (role == StreamRole::kFollower) {
+    readers.ask(now, coordinator, out.messages);
+  }
+}
+
+}  // namespace juxmem

@@ -1,0 +1,181 @@
+// Stream: one replica of a Multi-Paxos log, without any I/O.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "consistency/paxos/quorum_system.h"
+#include "juxmem/base/result.h"
+#include "juxmem/base/timing.h"
+#include "juxmem/base/types.h"
+#include "juxmem/wire/stream_messages.h"
+
+namespace juxmem {
+
+// Sizes that bound what a stream holds. An entry counts its bytes plus a fixed overhead.
+struct StreamLimits {
+  std::uint64_t undecided_bytes = 32U << 20;  // proposed and not decided; beyond: kOverloaded
+  std::uint64_t kept_bytes = 64U << 20;       // decided entries kept for members that lack them
+  std::uint64_t window_bytes = 8U << 20;      // sent to one member and not acknowledged
+  std::uint64_t batch_bytes = 1U << 20;       // of one Accept or Promise (at least one entry)
+  std::uint32_t batch_entries = 4096;         // of one Accept or Promise
+  std::uint32_t reads_waiting = 65536;        // reads not answered yet; beyond: kOverloaded
+};
+
+struct StreamConfig {
+  StreamId stream;
+  NodeId self = 0;                    // must be a member
+  std::vector<StreamMember> members;  // at most 64; the same at every member
+  NodeId preferred = 0;               // begins its election at the first tick; 0 = nobody in particular
+  Timing timing;
+  StreamLimits limits;
+  std::uint64_t seed = 1;             // of the election times
+};
+
+// What must be on stable storage before a message may leave, in groups that are kept on disk. Groups in memory send at once.
+enum class Durable : std::uint8_t {
+  kNothing,  // the message tells nothing of the acceptor's state
+  kState,    // the promise and the entries that this stream took in until now
+};
+
+struct Outgoing {
+  NodeId to = 0;
+  wire::StreamMessage message;
+  Durable first = Durable::kNothing;
+};
+
+struct DecidedEntry {
+  Instance instance = 0;
+  wire::Entry entry;  // shares its bytes with the log
+};
+
+// The read may be answered from a state to which all entries up to `instance` were applied. They are in the
+// `decided` of this or an earlier output.
+struct AnsweredRead {
+  std::uint64_t tag = 0;
+  Instance instance = 0;
+};
+
+enum class StreamRole : std::uint8_t { kFollower, kCandidate, kCoordinator };
+const char* to_string(StreamRole role);
+
+struct RoleChange {
+  StreamRole role = StreamRole::kFollower;
+  Ballot ballot;               // the coordinator's; what it is campaigning for at a candidate
+  NodeId coordinator = 0;      // 0 = not known
+  Instance first_own = 0;      // at a coordinator: once this is applied, it has seen all that was acknowledged before
+};
+
+// A replica's state is not what the coordinator's was at the same place. It must stop serving.
+struct DigestMismatch {
+  Instance instance = 0;
+  std::uint64_t logged = 0;
+  std::uint64_t own = 0;
+};
+
+struct StreamOutput {
+  std::vector<Outgoing> messages;
+  std::vector<DecidedEntry> decided;  // in order, without gaps, each instance once in the stream's life
+  std::vector<AnsweredRead> reads;
+  std::vector<RoleChange> roles;
+  std::optional<DigestMismatch> mismatch;
+
+  bool empty() const {
+    return messages.empty() && decided.empty() && reads.empty() && roles.empty() && !mismatch;
+  }
+};
+
+struct MemberStatus {
+  NodeId node = 0;
+  bool live = false;         // answered lately, and takes in what it lacks
+  bool left_behind = false;  // lacks entries that nobody keeps any more
+  Instance up_to = 0;        // acknowledged
+  std::uint64_t lag = 0;     // entries it has not acknowledged
+};
+
+struct StreamStatus {
+  StreamRole role = StreamRole::kFollower;
+  NodeId coordinator = 0;  // 0 = not known
+  Ballot ballot;           // highest promised
+  TimeNs lease_until = 0;  // coordinator: reads and grants are safe before this; 0 = no lease
+  bool serving = false;    // coordinator whose first own entry is decided
+  bool left_behind = false;  // this replica lacks entries that the coordinator does not keep any more
+  Instance decided = 0;
+  Instance applied = 0;
+  Instance log_first = 0;  // first instance kept
+  Instance log_last = 0;
+  std::uint64_t log_bytes = 0;
+  std::vector<MemberStatus> members;  // coordinator only
+};
+
+// What for: a log of entries, decided in order by a fixed set of acceptors: Multi-Paxos with a stable coordinator,
+//   hierarchical quorums, leases and read-index (DESIGN section 4, PROTOCOLS section 1). Lamport, "Paxos Made
+//   Simple", 2001; pre-vote and check-quorum after Ongaro's dissertation, 2014, sections 6.2, 6.4 and 9.6.
+// Thread safety: none; one event loop calls it. No clock, randomness or I/O inside: `now` is the node's monotonic
+//   clock in nanoseconds and never runs backwards.
+// Invariants: S1 to S6 of DESIGN section 4, as far as one replica can see them; the others are checked in stream_invariants.h.
+// Ownership: keeps entries by shared Buffers; what is handed out stays valid on its own.
+// Failure: messages may be lost, repeated, delayed and reordered; nothing blocks. A broken invariant aborts.
+//
+// Every input may make output: call take() after the inputs of one turn and carry all of it out, in this order:
+// messages (Durable first), decided, reads, roles. Proposals made between two take() calls travel in one batch.
+class Stream {
+ public:
+  explicit Stream(StreamConfig config);
+  ~Stream();
+  Stream(Stream&&) noexcept;
+  Stream& operator=(Stream&&) noexcept;
+
+  // Time has passed. To be called when next_wakeup() says so; more often is harmless.
+  void tick(TimeNs now);
+
+  // A message of another member. Those of other streams or strangers are ignored.
+  void receive(TimeNs now, NodeId from, wire::StreamMessage message);
+
+  // Puts an entry of kind kCommand into the log; its ballot is set here. The instance is where it will be decided if this
+  // coordinator stays; what is really decided comes by take(). Errors: kNotCoordinator; kOverloaded (too much undecided, a
+  // live member too far behind, or the role is being handed over): try again after decisions.
+  Result<Instance> propose(TimeNs now, wire::Entry entry);
+
+  // Asks for a linearizable read; take() answers it under `tag`, which is the caller's. Waits while no coordinator can
+  // answer: the caller has its own time limit. Error: kOverloaded.
+  Status request_read(TimeNs now, std::uint64_t tag);
+
+  // Hands the coordinator's role to a member: no further proposals until it has caught up (limit: Timing::transfer_ms, then the
+  // role stays here), then this node gives up role and lease. Errors: kNotCoordinator, kInvalid (not another member).
+  Status transfer(TimeNs now, NodeId to);
+
+  // Evidence from elsewhere (a grant) that everything up to `instance` was decided when `ballot` coordinated.
+  void learn_decided(TimeNs now, const Ballot& ballot, Instance instance);
+
+  // The caller has applied all that was handed out up to `instance`.
+  void applied(TimeNs now, Instance instance);
+
+  // The digest of the state right after applying `instance`; due at every multiple of Timing::digest_every.
+  void report_digest(TimeNs now, Instance instance, std::uint64_t digest);
+
+  StreamOutput take();
+
+  // When tick() is to be called at the latest.
+  TimeNs next_wakeup(TimeNs now) const;
+
+  NodeId coordinator() const;  // as far as known; 0 = nobody
+  bool is_coordinator() const;
+  // Coordinates, its first own entry is decided, and its lease holds at `now`.
+  bool serves(TimeNs now) const;
+  Ballot ballot() const;       // highest promised
+  Instance decided() const;
+  StreamStatus status(TimeNs now) const;
+
+  // For observers: what this acceptor holds at `instance`; nullptr if nothing (any more).
+  const wire::Entry* entry_at(Instance instance) const;
+  Instance last() const;  // last instance held
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace juxmem

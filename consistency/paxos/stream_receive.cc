@@ -1,0 +1,124 @@
+// What a Stream does with the messages of the other members.
+#include <utility>
+
+#include "consistency/paxos/stream_parts.h"
+#include "juxmem/base/mutant.h"
+
+namespace juxmem {
+
+void Stream::receive(TimeNs now, NodeId from, wire::StreamMessage message) {
+  Parts& parts = *parts_;
+  if (from == parts.config.self || !parts.quorums.index_of(from)) return;
+  parts.advance_to(now);
+  std::visit(
+      [&](auto& body) {
+        if (body.stream == parts.config.stream) parts.on(from, body);
+      },
+      message);
+}
+
+void Stream::Parts::send(NodeId to, wire::StreamMessage message, Durable first) {
+  out.messages.push_back({to, std::move(message), first});
+}
+
+void Stream::Parts::refuse(NodeId to, const Ballot& ballot) {
+  send(to, wire::Nack{config.stream, ballot, acceptor.promised()}, Durable::kState);
+}
+
+// ---- elections --------------------------------------------------------------------------------------------------
+
+void Stream::Parts::on(NodeId from, wire::PreVote& message) {
+  const bool quiet = now - contact >= ms_to_ns(config.timing.election_min_ms) || mutant("promise_ignores_lease");
+  const bool leads = role == StreamRole::kCoordinator && has_lease();
+  const bool can_promise = message.decided + 1 >= acceptor.log().first();
+  send(from, wire::PreVoteReply{config.stream, message.round, quiet && !leads && can_promise, acceptor.promised()},
+       Durable::kState);
+}
+
+void Stream::Parts::on(NodeId from, wire::PreVoteReply& message) {
+  if (election.on_pre_vote_reply(*quorums.index_of(from), message)) campaign({});
+}
+
+void Stream::Parts::on(NodeId from, wire::Prepare& message) {
+  if (message.ballot.node != from) return;
+  election.saw(message.ballot);
+  if (role == StreamRole::kCoordinator && has_lease() && message.ballot > acceptor.promised() &&
+      !mutant("promise_ignores_lease")) {
+    return;
+  }
+  std::optional<wire::Promise> promise = acceptor.prepare(now, message);
+  if (!promise) {
+    if (message.ballot < acceptor.promised()) refuse(from, message.ballot);
+    return;
+  }
+  const bool is_new = promise->sent_at != 0;
+  if (is_new || message.decided > promise_taken) {  // a candidate that gets our answers deserves the time to read them all
+    promise_taken = message.decided;
+    contact = now;
+    election.stand_back(now);
+    become(StreamRole::kFollower, 0);
+  }
+  promise->stream = config.stream;
+  send(from, std::move(*promise), Durable::kState);
+}
+
+void Stream::Parts::on(NodeId from, wire::Promise& message) {
+  if (role == StreamRole::kCandidate && message.ballot == election.ballot()) contact = now;
+  if (election.on_promise(now, *quorums.index_of(from), message, out.messages)) coordinate();
+}
+
+void Stream::Parts::on(NodeId, wire::Nack& message) {
+  election.saw(message.promised);
+  if (message.promised <= message.ballot) return;
+  if (role == StreamRole::kCoordinator && message.ballot == acceptor.promised()) {
+    step_down();
+  } else if (role == StreamRole::kCandidate && message.ballot == election.ballot()) {
+    election.fail(now);
+    become(StreamRole::kFollower, 0);
+  }
+}
+
+void Stream::Parts::on(NodeId from, wire::Transfer& message) {
+  const bool from_coordinator = message.ballot.node == from && message.ballot == acceptor.promised();
+  if (from_coordinator && role == StreamRole::kFollower && !is_stalled()) campaign(message.ballot);
+}
+
+// ---- replication ------------------------------------------------------------------------------------------------
+
+void Stream::Parts::on(NodeId from, wire::Accept& message) {
+  if (message.ballot.node != from) return;
+  const Ballot ballot = message.ballot;
+  if (!acceptor.accept(now, message)) return refuse(from, ballot);
+  follow(ballot);
+  keep_from = message.keep_from;
+  due_answer = {from, ballot, std::max(message.sent_at, due_answer ? due_answer->sent_at : 0)};
+}
+
+void Stream::Parts::on(NodeId from, wire::Heartbeat& message) {
+  if (message.ballot.node != from) return;
+  if (!acceptor.heartbeat(now, message)) return refuse(from, message.ballot);
+  follow(message.ballot);
+  keep_from = message.keep_from;
+  if (message.sent_at != 0) {
+    due_answer = {from, message.ballot, std::max(message.sent_at, due_answer ? due_answer->sent_at : 0)};
+  }
+}
+
+void Stream::Parts::on(NodeId from, wire::Accepted& message) {
+  if (role == StreamRole::kCoordinator) replication.on_accepted(now, *quorums.index_of(from), message);
+}
+
+// ---- reads ------------------------------------------------------------------------------------------------------
+
+void Stream::Parts::on(NodeId from, wire::ReadIndex& message) {
+  if (!serves()) return;
+  send(from, wire::ReadIndexReply{config.stream, message.tag, acceptor.promised(), acceptor.decided()},
+       Durable::kNothing);
+}
+
+void Stream::Parts::on(NodeId, wire::ReadIndexReply& message) {
+  acceptor.learn_decided(message.ballot, message.index);
+  readers.on_reply(message);
+}
+
+}  // namespace juxmem

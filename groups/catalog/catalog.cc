@@ -1,0 +1,320 @@
+#include "groups/catalog/catalog.h"
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "groups/placement/placement.h"
+#include "juxmem/base/check.h"
+#include "juxmem/base/digest.h"
+#include "juxmem/wire/limits.h"
+
+namespace juxmem {
+namespace {
+
+wire::Reply refusal(Code code, std::string detail) {
+  wire::Reply reply;
+  reply.code = code;
+  reply.detail = std::move(detail);
+  return reply;
+}
+
+template <typename Map>
+auto rows_of(const Map& map) {
+  std::vector<typename Map::mapped_type> rows;
+  rows.reserve(map.size());
+  for (const auto& [number, row] : map) rows.push_back(row);
+  return rows;
+}
+
+std::uint64_t digest_of_text(std::string_view text, std::uint64_t seed) {
+  return digest_of(std::as_bytes(std::span(text)), seed);
+}
+
+std::uint64_t digest_of_name(const std::string& name, BlockId block) { return digest_of_text(name, block); }
+
+template <std::size_t N>
+std::uint64_t digest_of_numbers(const std::uint64_t (&numbers)[N], std::uint64_t seed) {
+  return digest_of(std::as_bytes(std::span(numbers)), seed);
+}
+
+}  // namespace
+
+Catalog::Catalog(std::uint32_t managers, const CatalogLimits& limits)
+    : limits_(limits), managers_(managers), next_node_(managers + 1) {}
+
+// ---- providers ----------------------------------------------------------------------------------------------------
+
+wire::Reply Catalog::join(Instance instance, const wire::JoinProvider& command) {
+  if (command.name.empty() || command.site.empty() || command.address.empty() || command.incarnation == 0) {
+    return refusal(Code::kInvalid, "a provider needs a name, a site, an address and an incarnation");
+  }
+  const std::size_t longest = std::max({command.name.size(), command.site.size(), command.address.size()});
+  if (longest > wire::kNameBytesMax) return refusal(Code::kInvalid, "a provider's name, site or address is too long");
+  wire::Reply reply;
+  for (const auto& [node, provider] : providers_) {
+    if (provider.name == command.name && provider.incarnation == command.incarnation) {
+      reply.number = node;
+      return reply;
+    }
+  }
+  // A life's request may arrive after a later life has joined: it must not put that one out.
+  for (const auto& [node, provider] : providers_) {
+    if (provider.name == command.name && provider.incarnation > command.incarnation) {
+      return refusal(Code::kStale, fmt::format("a later life of '{}' has joined", command.name));
+    }
+  }
+  if (providers_.size() >= limits_.providers_max) {
+    return refusal(Code::kLimit, fmt::format("the grid has {} providers already", providers_.size()));
+  }
+  std::vector<NodeId> former;
+  for (const auto& [node, provider] : providers_) {
+    if (provider.name == command.name) former.push_back(node);
+  }
+  for (NodeId node : former) retire(node);
+
+  wire::CatalogProvider provider;
+  provider.node = number_for(command);
+  provider.name = command.name;
+  provider.site = command.site;
+  provider.address = command.address;
+  provider.incarnation = command.incarnation;
+  provider.capacity_bytes = command.capacity_bytes;
+  provider.manager = provider.node <= managers_;
+  reply.number = provider.node;
+  providers_[provider.node] = std::move(provider);
+  version_ = instance;
+  return reply;
+}
+
+NodeId Catalog::number_for(const wire::JoinProvider& command) {
+  const bool wanted = command.manager && command.node >= 1 && command.node <= managers_;
+  if (wanted && !providers_.contains(command.node)) return command.node;
+  return next_node_++;
+}
+
+void Catalog::retire(NodeId node) {
+  const auto found = providers_.find(node);
+  // A manager's number stays known: it is the root's member although that life is gone.
+  if (found->second.manager || is_member_anywhere(node)) {
+    found->second.up = false;
+  } else {
+    providers_.erase(found);
+  }
+}
+
+bool Catalog::is_member_anywhere(NodeId node) const {
+  return std::ranges::any_of(groups_, [&](const auto& entry) {
+    return std::ranges::find(entry.second.members, node) != entry.second.members.end();
+  });
+}
+
+wire::Reply Catalog::leave(Instance instance, const wire::LeaveProvider& command) {
+  if (!providers_.contains(command.node)) return refusal(Code::kInvalid, fmt::format("no provider {}", command.node));
+  retire(command.node);
+  version_ = instance;
+  return {};
+}
+
+wire::Reply Catalog::set_state(Instance instance, const wire::ProviderState& command) {
+  const auto found = providers_.find(command.node);
+  if (found == providers_.end()) return refusal(Code::kInvalid, fmt::format("no provider {}", command.node));
+  if (found->second.up != command.up) {
+    found->second.up = command.up;
+    version_ = instance;
+  }
+  return {};
+}
+
+// ---- groups -----------------------------------------------------------------------------------------------------------
+
+std::uint64_t Catalog::room_of(const wire::CatalogGroup& group) const {
+  std::uint64_t least = ~0ULL;
+  for (NodeId member : group.members) {
+    const wire::CatalogProvider& provider = providers_.at(member);
+    least = std::min(least, provider.capacity_bytes - provider.reserved_bytes);
+  }
+  return least;
+}
+
+void Catalog::reserve_for(wire::CatalogGroup& group, std::uint64_t bytes) {
+  JUXMEM_CHECK(bytes <= room_of(group));
+  group.reserved_bytes += bytes;
+  for (NodeId member : group.members) providers_.at(member).reserved_bytes += bytes;
+}
+
+wire::Reply Catalog::create_group(Instance instance, const wire::CreateGroup& command) {
+  if (command.durability != Durability::kMemory) return refusal(Code::kNotSupported, "blocks kept on disk");
+  const Placement placement{command.shape, command.durability, command.prefer, command.reserve_bytes};
+  const std::vector<wire::CatalogProvider> providers = rows_of(providers_);
+  const std::vector<wire::CatalogGroup> groups = rows_of(groups_);
+  wire::Reply reply;
+  if (const std::optional<GroupId> existing = pick_group(providers, groups, placement)) {
+    reply.number = *existing;
+  } else {
+    Result<std::vector<NodeId>> members = place(providers, groups, placement);
+    if (!members) return refusal(members.error().code, members.error().detail);
+    if (groups_.size() >= limits_.groups_max || next_group_ > kGroupIdMax) {
+      return refusal(Code::kLimit, fmt::format("the grid has {} groups already", groups_.size()));
+    }
+    reply.number = next_group_++;
+    wire::CatalogGroup& group = groups_[reply.number];
+    group.group = reply.number;
+    group.shape = command.shape;
+    group.durability = command.durability;
+    group.members = std::move(*members);
+    version_ = instance;
+  }
+  wire::CatalogGroup& group = groups_.at(reply.number);
+  if (command.reserve_bytes > 0) {
+    reserve_for(group, command.reserve_bytes);
+    version_ = instance;
+  }
+  reply.amount = room_of(group);
+  return reply;
+}
+
+wire::Reply Catalog::reserve(Instance instance, const wire::Reserve& command) {
+  const auto found = groups_.find(command.group);
+  if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
+  wire::CatalogGroup& group = found->second;
+  wire::Reply reply;
+  if (command.bytes > room_of(group)) {
+    reply = refusal(Code::kNoSpace, fmt::format("{} bytes asked for group {}, whose fullest provider has {} left",
+                                                command.bytes, command.group, room_of(group)));
+  } else {
+    reserve_for(group, command.bytes);
+    version_ = instance;
+  }
+  reply.amount = room_of(group);
+  return reply;
+}
+
+wire::Reply Catalog::unreserve(Instance instance, const wire::Unreserve& command) {
+  const auto found = groups_.find(command.group);
+  if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
+  wire::CatalogGroup& group = found->second;
+  const std::uint64_t bytes = std::min(command.bytes, group.reserved_bytes);
+  group.reserved_bytes -= bytes;
+  for (NodeId member : group.members) providers_.at(member).reserved_bytes -= bytes;
+  version_ = instance;
+  wire::Reply reply;
+  reply.amount = room_of(group);
+  return reply;
+}
+
+// ---- names ------------------------------------------------------------------------------------------------------------
+
+wire::Reply Catalog::publish_name(const wire::PublishName& command) {
+  if (command.name.empty() || command.name.find('\0') != std::string::npos) {
+    return refusal(Code::kInvalid, "a name has at least one character and no zero bytes");
+  }
+  if (command.name.size() > wire::kNameBytesMax) {
+    return refusal(Code::kTooBig, fmt::format("a name of {} bytes; the limit is {}", command.name.size(), wire::kNameBytesMax));
+  }
+  wire::Reply reply;
+  reply.block = command.block;
+  if (const auto taken = names_.find(command.name); taken != names_.end()) {
+    // The same again is no conflict: an agent that died may have done it before its client asked another one.
+    if (taken->second == command.block) return reply;
+    return refusal(Code::kNameTaken, fmt::format("\"{}\" names block {}", command.name, block_name(taken->second)));
+  }
+  if (!groups_.contains(group_of(command.block))) return refusal(Code::kNotFound, "block " + block_name(command.block));
+  if (names_.size() >= limits_.names_max) {
+    return refusal(Code::kLimit, fmt::format("{} names are published already", names_.size()));
+  }
+  names_[command.name] = command.block;
+  names_digest_ += digest_of_name(command.name, command.block);
+  return reply;
+}
+
+wire::Reply Catalog::unpublish_name(const wire::UnpublishName& command) {
+  const auto found = names_.find(command.name);
+  if (found == names_.end()) return refusal(Code::kNoSuchName, fmt::format("\"{}\"", command.name));
+  wire::Reply reply;
+  reply.block = found->second;
+  names_digest_ -= digest_of_name(found->first, found->second);
+  names_.erase(found);
+  return reply;
+}
+
+std::optional<BlockId> Catalog::lookup(const std::string& name) const {
+  const auto found = names_.find(name);
+  return found == names_.end() ? std::nullopt : std::optional(found->second);
+}
+
+wire::NamesReply Catalog::read_names(const wire::ReadNames& request) const {
+  wire::NamesReply reply;
+  reply.tag = request.tag;
+  if (!request.list) {
+    const std::optional<BlockId> block = lookup(request.name);
+    if (block) {
+      reply.rows.push_back({request.name, *block});
+    } else {
+      reply.code = Code::kNoSuchName;
+    }
+    return reply;
+  }
+  const std::uint32_t wanted = request.limit == 0 ? wire::kNamesPerReplyMax : request.limit;
+  const std::uint32_t limit = std::min(wanted, wire::kNamesPerReplyMax);
+  auto next = request.after < request.name ? names_.lower_bound(request.name) : names_.upper_bound(request.after);
+  for (; next != names_.end() && next->first.starts_with(request.name); ++next) {
+    if (reply.rows.size() == limit) {
+      reply.more = true;
+      break;
+    }
+    reply.rows.push_back({next->first, next->second});
+  }
+  return reply;
+}
+
+// ---- the whole ----------------------------------------------------------------------------------------------------------
+
+wire::CatalogSnapshot Catalog::snapshot() const {
+  wire::CatalogSnapshot snapshot;
+  snapshot.version = version_;
+  snapshot.providers = rows_of(providers_);
+  snapshot.groups = rows_of(groups_);
+  return snapshot;
+}
+
+std::uint64_t Catalog::digest() const {
+  std::uint64_t digest = digest_of_numbers({version_, next_node_, next_group_, names_.size(), names_digest_}, 0);
+  for (const auto& [node, provider] : providers_) {
+    digest = digest_of_numbers({node, provider.incarnation, provider.capacity_bytes, provider.reserved_bytes,
+                                static_cast<std::uint64_t>(provider.up), static_cast<std::uint64_t>(provider.manager)},
+                               digest);
+    digest = digest_of_text(provider.name, digest);
+    digest = digest_of_text(provider.site, digest);
+    digest = digest_of_text(provider.address, digest);
+  }
+  for (const auto& [number, group] : groups_) {
+    digest = digest_of_numbers({number, group.epoch, group.shape.sites, group.shape.nodes_per_site,
+                                static_cast<std::uint64_t>(group.durability), group.reserved_bytes},
+                               digest);
+    for (NodeId member : group.members) digest = digest_with(digest, member);
+  }
+  return digest;
+}
+
+void Catalog::check_invariants() const {
+  std::map<NodeId, std::uint64_t> reserved;
+  for (const auto& [number, group] : groups_) {
+    JUXMEM_CHECK(number == group.group && number > 0 && number < next_group_);
+    JUXMEM_CHECK(group.members.size() == std::uint64_t{group.shape.sites} * group.shape.nodes_per_site);
+    for (NodeId member : group.members) {
+      JUXMEM_CHECK(providers_.contains(member));
+      reserved[member] += group.reserved_bytes;
+    }
+  }
+  for (const auto& [node, provider] : providers_) {
+    JUXMEM_CHECK(node == provider.node && node > 0 && node < next_node_);
+    JUXMEM_CHECK(provider.reserved_bytes == reserved[node]);
+    JUXMEM_CHECK(provider.reserved_bytes <= provider.capacity_bytes);
+  }
+}
+
+}  // namespace juxmem

@@ -1,0 +1,86 @@
+// Catalog: what the managers agree on about the grid.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "juxmem/base/types.h"
+#include "juxmem/wire/commands.h"
+#include "juxmem/wire/group_messages.h"
+
+namespace juxmem {
+
+struct CatalogLimits {
+  std::size_t providers_max = 65536;  // as many as one CatalogSnapshot carries
+  std::size_t groups_max = 65536;
+  std::size_t names_max = 4U << 20;
+};
+
+// What for: the root's replicated state: providers with their sites and memory, groups with their members, names of blocks.
+// Thread safety: none. Pure and deterministic.
+// Invariants: K1 members of a group are providers of the catalog. K2 what a provider has reserved is the sum over its groups, and
+//   never more than its capacity. K3 numbers of providers and groups are never used twice. K4 the version
+//   is the instance that last changed providers or groups; names do not change it.
+// Ownership: a value.
+// Failure: a command that cannot be executed changes nothing and says why.
+class Catalog {
+ public:
+  // Providers 1 to `managers` are the managers' numbers; others get higher ones.
+  explicit Catalog(std::uint32_t managers, const CatalogLimits& limits = {});
+
+  // reply.number = the provider's number. The same (name, incarnation) gets the same number again; another incarnation of the
+  // name is another provider, and its former life counts as gone. Errors: kInvalid, kLimit.
+  wire::Reply join(Instance instance, const wire::JoinProvider& command);
+  // The provider is gone for good; kept as long as groups refer to it. Error: kInvalid if there is none.
+  wire::Reply leave(Instance instance, const wire::LeaveProvider& command);
+  // Error: kInvalid if there is none.
+  wire::Reply set_state(Instance instance, const wire::ProviderState& command);
+  // reply.number = a group of that shape with the room asked for, led by `prefer` if one is given and can be: one that exists, or a
+  // new one. Errors: kInvalid, kNotSupported (durability), kImpossibleShape, kNoSpace, kLimit.
+  wire::Reply create_group(Instance instance, const wire::CreateGroup& command);
+  // reply.amount = what can still be reserved for the group. Errors: kInvalid (no such group), kNoSpace.
+  wire::Reply reserve(Instance instance, const wire::Reserve& command);
+  // Gives back at most what is reserved; reply.amount as for reserve(). Error: kInvalid.
+  wire::Reply unreserve(Instance instance, const wire::Unreserve& command);
+  // Errors: kInvalid, kTooBig (name), kNotFound (no such group), kNameTaken (by another block), kLimit.
+  wire::Reply publish_name(const wire::PublishName& command);
+  // Errors: kNoSuchName.
+  wire::Reply unpublish_name(const wire::UnpublishName& command);
+
+  std::optional<BlockId> lookup(const std::string& name) const;
+  // By exact name, or by prefix in the order of the names.
+  wire::NamesReply read_names(const wire::ReadNames& request) const;
+  wire::CatalogSnapshot snapshot() const;
+
+  std::uint64_t version() const { return version_; }
+  const std::map<NodeId, wire::CatalogProvider>& providers() const { return providers_; }
+  const std::map<GroupId, wire::CatalogGroup>& groups() const { return groups_; }
+  std::size_t name_count() const { return names_.size(); }
+
+  std::uint64_t digest() const;
+  // K1 to K3; aborts when one does not hold. For tests and simulators.
+  void check_invariants() const;
+
+ private:
+  NodeId number_for(const wire::JoinProvider& command);
+  void retire(NodeId node);
+  bool is_member_anywhere(NodeId node) const;
+  std::uint64_t room_of(const wire::CatalogGroup& group) const;
+  void reserve_for(wire::CatalogGroup& group, std::uint64_t bytes);
+
+  CatalogLimits limits_;
+  std::uint32_t managers_ = 0;
+  NodeId next_node_ = 0;
+  GroupId next_group_ = 1;
+  std::uint64_t version_ = 0;
+  std::map<NodeId, wire::CatalogProvider> providers_;
+  std::map<GroupId, wire::CatalogGroup> groups_;
+  std::map<std::string, BlockId> names_;
+  std::uint64_t names_digest_ = 0;  // sum over names
+};
+
+}  // namespace juxmem

@@ -1,0 +1,95 @@
+#include "groups/membership/bootstrap.h"
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+
+#include "juxmem/base/check.h"
+#include "juxmem/base/digest.h"
+
+namespace juxmem {
+
+NodeId Bootstrap::number_of(const std::vector<std::string>& addresses, const std::string& address) {
+  const auto found = std::lower_bound(addresses.begin(), addresses.end(), address);
+  if (found == addresses.end() || *found != address) return 0;
+  return static_cast<NodeId>(found - addresses.begin()) + 1;
+}
+
+std::uint64_t Bootstrap::digest_of_list(const std::vector<std::string>& addresses) {
+  std::uint64_t digest = addresses.size();
+  for (const std::string& address : addresses) {
+    digest = digest_with(digest_of(std::as_bytes(std::span(std::string_view(address))), digest), address.size());
+  }
+  return digest;
+}
+
+Bootstrap::Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation)
+    : addresses_(std::move(addresses)),
+      list_digest_(digest_of_list(addresses_)),
+      self_(number_of(addresses_, own_address)),
+      incarnation_(incarnation),
+      members_(addresses_.size(), 0),
+      told_(addresses_.size()) {
+  JUXMEM_CHECK(self_ != 0 && incarnation_ != 0);
+  JUXMEM_CHECK(std::ranges::is_sorted(addresses_));
+  members_[self_ - 1] = incarnation_;
+  establish_if_all_agree();
+}
+
+wire::ManagerHello Bootstrap::own_hello(bool answer_wanted) const {
+  wire::ManagerHello hello;
+  hello.address = addresses_[self_ - 1];
+  hello.incarnation = incarnation_;
+  hello.list_digest = list_digest_;
+  hello.established = stage_ == Stage::kEstablished;
+  hello.members = members_;
+  hello.answer_wanted = answer_wanted;
+  return hello;
+}
+
+std::optional<wire::ManagerHello> Bootstrap::on_hello(const wire::ManagerHello& hello) {
+  const NodeId other = number_of(addresses_, hello.address);
+  if (other == 0 || hello.list_digest != list_digest_ || hello.members.size() != members_.size()) {
+    problem_ = "the manager at " + hello.address + " was given another list of managers; start all with the same --join";
+    return std::nullopt;
+  }
+  const bool makes_sense = other != self_ && hello.incarnation != 0 && hello.members[other - 1] == hello.incarnation;
+  if (!makes_sense || stage_ == Stage::kReplaced) return std::nullopt;
+  if (stage_ == Stage::kMeeting) learn(other, hello);
+  if (!hello.answer_wanted || stage_ == Stage::kReplaced) return std::nullopt;
+  return own_hello(false);
+}
+
+void Bootstrap::learn(NodeId other, const wire::ManagerHello& hello) {
+  if (hello.incarnation < members_[other - 1]) return;  // of a former life, late
+  if (hello.established) {
+    if (hello.members[self_ - 1] != incarnation_) {
+      stage_ = Stage::kReplaced;
+      return;
+    }
+    members_ = hello.members;
+    stage_ = Stage::kEstablished;
+    return;
+  }
+  members_[other - 1] = hello.incarnation;
+  told_[other - 1] = hello.members;
+  establish_if_all_agree();
+}
+
+void Bootstrap::establish_if_all_agree() {
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (i + 1 != self_ && told_[i] != members_) return;
+  }
+  stage_ = Stage::kEstablished;
+}
+
+std::vector<std::pair<std::string, wire::ManagerHello>> Bootstrap::hellos() const {
+  std::vector<std::pair<std::string, wire::ManagerHello>> out;
+  if (stage_ != Stage::kMeeting) return out;
+  for (std::size_t i = 0; i < addresses_.size(); ++i) {
+    if (i + 1 != self_) out.emplace_back(addresses_[i], own_hello(true));
+  }
+  return out;
+}
+
+}  // namespace juxmem

@@ -1,0 +1,31 @@
+#include "juxmem/base/timing.h"
+
+namespace juxmem {
+
+Status Timing::check() const {
+  if (heartbeat_ms <= 0) return fail(Code::kInvalid, "heartbeat_ms must be positive");
+  if (heartbeat_ms * 3 >= lease_ms) {
+    return fail(Code::kInvalid, "heartbeat_ms must be less than a third of lease_ms");
+  }
+  if (election_min_ms < lease_ms) return fail(Code::kInvalid, "election_min_ms must be at least lease_ms");
+  if (agent_lease_ms < lease_ms) return fail(Code::kInvalid, "agent_lease_ms must be at least lease_ms");
+  if (agent_renew_ms * 3 >= agent_lease_ms) {
+    return fail(Code::kInvalid, "agent_renew_ms must be less than a third of agent_lease_ms");
+  }
+  if (client_beat_ms * 3 >= client_lease_ms) {
+    return fail(Code::kInvalid, "client_beat_ms must be less than a third of client_lease_ms");
+  }
+  if (report_ms * 3 >= provider_dead_ms) {
+    return fail(Code::kInvalid, "report_ms must be less than a third of provider_dead_ms");
+  }
+  if (clock_drift_ppm < 0 || clock_drift_ppm > 100'000) {
+    return fail(Code::kInvalid, "clock_drift_ppm must lie between 0 and 100000");
+  }
+  if (election_spread_ms <= 0 || retransmit_ms <= 0 || notice_ms <= 0 || stall_ms <= 0 || transfer_ms <= 0 ||
+      resend_ms <= 0 || recall_ms <= 0 || agent_silent_ms <= 0 || call_limit_ms <= 0 || digest_every == 0) {
+    return fail(Code::kInvalid, "every time must be positive");
+  }
+  return {};
+}
+
+}  // namespace juxmem

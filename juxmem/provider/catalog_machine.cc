@@ -1,0 +1,46 @@
+#include "juxmem/provider/catalog_machine.h"
+
+#include <variant>
+
+namespace juxmem {
+
+wire::Reply CatalogMachine::execute(Instance instance, const OpId&, const wire::Action& action, const Buffer&,
+                                    Applied& applied) {
+  const std::uint64_t before = catalog_.version();
+  wire::Reply reply;
+  if (const auto* command = std::get_if<wire::JoinProvider>(&action)) {
+    reply = catalog_.join(instance, *command);
+  } else if (const auto* command = std::get_if<wire::LeaveProvider>(&action)) {
+    reply = catalog_.leave(instance, *command);
+  } else if (const auto* command = std::get_if<wire::ProviderState>(&action)) {
+    reply = catalog_.set_state(instance, *command);
+  } else if (const auto* command = std::get_if<wire::CreateGroup>(&action)) {
+    reply = catalog_.create_group(instance, *command);
+  } else if (const auto* command = std::get_if<wire::Reserve>(&action)) {
+    reply = catalog_.reserve(instance, *command);
+  } else if (const auto* command = std::get_if<wire::Unreserve>(&action)) {
+    reply = catalog_.unreserve(instance, *command);
+  } else if (const auto* command = std::get_if<wire::PublishName>(&action)) {
+    reply = catalog_.publish_name(*command);
+  } else if (const auto* command = std::get_if<wire::UnpublishName>(&action)) {
+    reply = catalog_.unpublish_name(*command);
+  } else {
+    reply.code = Code::kInvalid;
+    reply.detail = "the root does not execute this command";
+  }
+  applied.catalog_changed = catalog_.version() != before;
+  return reply;
+}
+
+bool CatalogMachine::is_idempotent(const wire::Action& action) const {
+  return std::holds_alternative<wire::JoinProvider>(action) || std::holds_alternative<wire::LeaveProvider>(action) ||
+         std::holds_alternative<wire::ProviderState>(action);
+}
+
+bool CatalogMachine::is_preparation(const wire::Action&) const { return false; }
+
+void CatalogMachine::on_session_expired(SessionId) {}
+
+std::uint64_t CatalogMachine::state_digest() const { return catalog_.digest(); }
+
+}  // namespace juxmem

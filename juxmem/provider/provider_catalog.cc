@@ -1,0 +1,155 @@
+// A provider's way into its grid, and what follows from the catalog: routes, replicas, the agent.
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "juxmem/provider/block_machine.h"
+#include "juxmem/provider/catalog_machine.h"
+#include "juxmem/provider/provider_core.h"
+
+namespace juxmem {
+namespace {
+
+constexpr std::int64_t kMeetMs = 100;
+
+}  // namespace
+
+// ---- managers meet ------------------------------------------------------------------------------------------------------------
+
+void ProviderCore::meet(TimeNs time) {
+  if (bootstrap_->stage() != Bootstrap::Stage::kMeeting) {
+    take_part_as_manager();
+    return;
+  }
+  if (time < meet_at_) return;
+  meet_at_ = time + ms_to_ns(kMeetMs);
+  for (auto& [address, hello] : bootstrap_->hellos()) outbox_.to_address(address, wire::GroupMessage(std::move(hello)));
+}
+
+// The managers agree on who they are: from now on this one keeps its part of the root's log.
+void ProviderCore::take_part_as_manager() {
+  if (root_duties_ || bootstrap_->stage() != Bootstrap::Stage::kEstablished) return;
+  become(bootstrap_->self());
+  StreamConfig config;
+  config.stream = StreamId{kRootGroup, 1};
+  config.self = self_;
+  for (NodeId node : managers()) config.members.push_back(StreamMember{node, 1});
+  config.preferred = 1;
+  config.timing = options_.timing;
+  config.seed = env_.random();
+  auto machine = std::make_unique<CatalogMachine>(static_cast<std::uint32_t>(managers_.size()));
+  Hosted& hosted = replicas_[kRootGroup];
+  hosted.replica = std::make_unique<Replica>(*this, config, std::move(machine));
+  hosted.tick_at = std::numeric_limits<TimeNs>::max();
+  hosted.replica->tick();
+  touched_.insert(kRootGroup);
+  root_duties_.emplace(outbox_, options_.timing, *hosted.replica, self_, bootstrap_->members());
+  update_routes();
+  membership_.set_catalog_is_local();
+  membership_.begin(self_, true);
+  say(Notice::Severity::kInfo, fmt::format("the managers have met; this is manager {} of {}", self_, managers_.size()));
+}
+
+void ProviderCore::come_back_as_provider() {
+  if (bootstrap_->stage() != Bootstrap::Stage::kReplaced || membership_.has_begun()) return;
+  membership_.begin(0, false);
+  say(Notice::Severity::kWarning,
+      "this manager was restarted: its memory of the catalog is gone, so it comes back as an ordinary provider");
+}
+
+void ProviderCore::become(NodeId node) {
+  self_ = node;
+  outbox_.set_self(node, options_.incarnation);
+}
+
+void ProviderCore::on_joined(const wire::Joined& joined) {
+  if (!membership_.on_joined(joined)) return;
+  if (self_ != 0 && self_ != membership_.self()) {
+    fail_with(Error{Code::kInternal, fmt::format("manager {} was taken in as node {}", self_, membership_.self())});
+    return;
+  }
+  become(membership_.self());
+  on_catalog();
+}
+
+// ---- the catalog ----------------------------------------------------------------------------------------------------------------
+
+void ProviderCore::look_at_root() {
+  const Replica& root = *replicas_.at(kRootGroup).replica;
+  root_duties_->on_root_changed(now());
+  membership_.on_root_coordinator(now(), root.coordinator());
+  const Catalog& applied = root.catalog()->catalog();
+  if (applied.version() > catalog_.version() && catalog_.update(applied.snapshot())) on_catalog();
+}
+
+void ProviderCore::on_snapshot(wire::CatalogSnapshot snapshot) {
+  if (snapshot.version > catalog_.version() && catalog_.update(std::move(snapshot))) on_catalog();
+}
+
+void ProviderCore::on_catalog() {
+  if (self_ == 0) return;
+  for (const wire::CatalogProvider& provider : catalog_.providers()) {
+    if (provider.name == options_.name && provider.incarnation != options_.incarnation && provider.node > self_) {
+      fail_with(Error{Code::kInvalid, fmt::format("another provider ({}) has joined under the name '{}'; names must be "
+                                                  "unique in the grid",
+                                                  provider.address, options_.name)});
+      return;
+    }
+  }
+  update_routes();
+  make_replicas();
+  make_agent();
+  if (agent_) agent_->on_catalog();
+}
+
+void ProviderCore::update_routes() {
+  for (NodeId node : managers()) {
+    const wire::CatalogProvider* known = catalog_.provider(node);
+    std::uint64_t life = known == nullptr ? 0 : known->incarnation;
+    if (root_duties_) life = bootstrap_->members()[node - 1];
+    outbox_.set_route(node, managers_[node - 1], life);
+  }
+  std::set<NodeId> routed;
+  for (const wire::CatalogProvider& provider : catalog_.providers()) {
+    if (provider.node <= managers_.size()) continue;
+    routed.insert(provider.node);
+    outbox_.set_route(provider.node, provider.address, provider.incarnation);
+  }
+  for (NodeId node : routed_) {
+    if (!routed.contains(node)) outbox_.set_route(node, {}, 0);
+  }
+  routed_ = std::move(routed);
+}
+
+// The row names this life: another life of this provider has another number, except managers, whose replaced lives never
+// carry a manager's number.
+void ProviderCore::make_replicas() {
+  const wire::CatalogProvider* own = catalog_.provider(self_);
+  if (own == nullptr || own->incarnation != options_.incarnation) return;
+  for (GroupId group : catalog_.groups_of(self_)) {
+    if (replicas_.contains(group)) continue;
+    const wire::CatalogGroup& row = *catalog_.group(group);
+    StreamConfig config;
+    config.stream = StreamId{group, row.epoch};
+    config.self = self_;
+    for (NodeId node : row.members) config.members.push_back(StreamMember{node, catalog_.site_of(node)});
+    config.preferred = row.members.front();
+    config.timing = options_.timing;
+    config.seed = env_.random();
+    Hosted& hosted = replicas_[group];
+    hosted.replica = std::make_unique<Replica>(*this, config, std::make_unique<BlockMachine>(group, *arena_));
+    hosted.tick_at = std::numeric_limits<TimeNs>::max();
+    hosted.replica->tick();
+    touched_.insert(group);
+  }
+}
+
+void ProviderCore::make_agent() {
+  if (agent_ || !membership_.joined()) return;
+  const wire::CatalogProvider* own = catalog_.provider(self_);
+  if (own == nullptr || own->incarnation != options_.incarnation) return;
+  agent_ = std::make_unique<Agent>(*this, options_.timing, options_.agent);
+  if (is_stopping_) agent_->stop();
+}
+
+}  // namespace juxmem

@@ -1,0 +1,147 @@
+// The inside of a provider: its parts, and the event loop's calls spread over them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "groups/catalog_view.h"
+#include "groups/membership/bootstrap.h"
+#include "juxmem/provider/agent.h"
+#include "juxmem/provider/outbox.h"
+#include "juxmem/provider/provider.h"
+#include "juxmem/provider/provider_membership.h"
+#include "juxmem/provider/replica.h"
+#include "juxmem/provider/root_duties.h"
+#include "juxmem/provider/status_duties.h"
+#include "juxmem/storage/page_arena.h"
+
+namespace juxmem {
+
+// What for: owns the parts of a provider and passes what happens from one to the other.
+// Thread safety: none; the provider's event loop.
+// Invariants: P1 parts never call each other, they only send: to others, or to themselves by way of the outbox. P2 replicas are
+//   made for groups whose catalog row names this life, and stay until its end, so nobody votes twice with different memories.
+// Ownership: owns everything; borrows the environment.
+// Failure: see Provider.
+class ProviderCore final : public AgentHost, public ReplicaHost {
+ public:
+  ProviderCore(Env& env, ProviderOptions options);
+  ~ProviderCore() override;
+
+  void start();
+  void stop();
+  bool stopped() const;
+  bool ready() const { return agent_ != nullptr && !failure_; }
+  std::string waiting_for() const;
+  const std::optional<Error>& failure() const { return failure_; }
+
+  void on_packet(PeerId from, wire::Packet packet);
+  void on_timer();
+  void end_turn();
+
+  const CatalogView& catalog() const override { return catalog_; }
+  std::vector<GroupId> groups() const;
+  const Replica* find_replica(GroupId group) const;
+  const Agent* agent() const { return agent_.get(); }
+  ProviderStats stats() const;
+
+  // AgentHost and ReplicaHost.
+  NodeId self() const override { return self_; }
+  SiteId site() const override;
+  std::uint64_t incarnation() const override { return options_.incarnation; }
+  TimeNs now() const override { return env_.clock().now(); }
+  std::uint64_t random() override { return env_.random(); }
+  std::vector<NodeId> managers() const override;
+  void send(NodeId to, wire::Message message) override { outbox_.to_node(to, std::move(message)); }
+  void reply(PeerId to, wire::Message message) override { outbox_.to_peer(to, std::move(message)); }
+  LocalReplica* replica(GroupId group) override;
+  void on_replica_changed(GroupId group) override { changed_.insert(group); }
+  void on_replica_trouble(GroupId group, const std::string& what) override;
+
+ private:
+  // Who sent a message: a node in one of its lives (0: none), over a connection (0: this provider itself).
+  struct Sender {
+    PeerId peer = 0;
+    NodeId node = 0;
+    std::uint64_t incarnation = 0;
+  };
+  struct Hosted {
+    std::unique_ptr<Replica> replica;
+    TimeNs tick_at = 0;
+  };
+
+  bool is_meant_for_us(const wire::Packet& packet) const;
+  bool is_who_it_says(const wire::Packet& packet) const;
+
+  void receive(const Sender& from, wire::Message message);
+  void receive_stream(const Sender& from, wire::StreamMessage message);
+  void receive_group(const Sender& from, wire::GroupMessage message);
+  void receive_client(const Sender& from, wire::ClientMessage message);
+  // Messages that concern the provider itself; false for all others.
+  bool receive_own(const Sender& from, const wire::GroupMessage& message);
+  void on_redirect(const Sender& from, const wire::Redirect& redirect);
+  void on_hello(const Sender& from, const wire::ManagerHello& hello);
+  void on_snapshot(wire::CatalogSnapshot snapshot);
+  void on_status_request(const Sender& from, const wire::StatusRequest& request);
+  void refuse() { ++stats_.refused; }
+
+  // The way into the grid.
+  void meet(TimeNs now);
+  void take_part_as_manager();
+  void come_back_as_provider();
+  void on_joined(const wire::Joined& joined);
+  void become(NodeId node);
+  void fail_with(Error error);
+
+  // The catalog and what follows from it.
+  void look_at_root();
+  void on_catalog();
+  void update_routes();
+  void make_replicas();
+  void make_agent();
+
+  Hosted* hosted(GroupId group);
+  Hosted* touch(GroupId group);
+  void settle();
+  void tell_changed();
+  void schedule(GroupId group, Hosted& hosted);
+  void wake_in_time();
+  std::uint64_t used_bytes() const;
+  wire::StatusReply own_status() const;
+  void say(Notice::Severity severity, std::string text) const;
+
+  Env& env_;
+  const ProviderOptions options_;
+  const std::vector<std::string> managers_;  // addresses by number - 1
+  Outbox outbox_;
+  Membership membership_;
+  StatusDuties status_duties_;
+  std::optional<Bootstrap> bootstrap_;       // at managers
+  std::optional<RootDuties> root_duties_;    // at managers, once established
+  std::optional<PageArena> arena_;
+  CatalogView catalog_;
+  std::map<GroupId, Hosted> replicas_;
+  std::set<std::pair<TimeNs, GroupId>> replica_ticks_;
+  std::set<GroupId> touched_;  // to be advanced before the turn ends
+  std::set<GroupId> changed_;  // to be told to the agent
+  std::unique_ptr<Agent> agent_;
+  NodeId self_ = 0;
+  TimeNs started_at_ = 0;
+  TimeNs meet_at_ = 0;
+  TimeNs agent_tick_at_ = 0;
+  bool has_started_ = false;
+  bool is_stopping_ = false;
+  TimeNs stop_at_ = 0;
+  std::uint64_t routes_version_ = 0;
+  std::set<NodeId> routed_;  // beside the managers
+  std::optional<Error> failure_;
+  ProviderStats stats_;
+};
+
+}  // namespace juxmem

@@ -1,0 +1,178 @@
+// What arrives at a provider: checked, then given to the part it is for.
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "juxmem/provider/provider_core.h"
+
+namespace juxmem {
+
+bool ProviderCore::is_meant_for_us(const wire::Packet& packet) const {
+  if (packet.to != 0 && packet.to != self_) return false;
+  return packet.to_incarnation == 0 || packet.to_incarnation == options_.incarnation;
+}
+
+// A node's number stands for one life of it.
+bool ProviderCore::is_who_it_says(const wire::Packet& packet) const {
+  if (packet.from == 0) return true;
+  if (packet.from == self_ || packet.incarnation == 0) return false;
+  if (root_duties_ && packet.from <= managers_.size()) {
+    return bootstrap_->members()[packet.from - 1] == packet.incarnation;
+  }
+  const wire::CatalogProvider* known = catalog_.provider(packet.from);
+  return known == nullptr || known->incarnation == packet.incarnation;
+}
+
+void ProviderCore::on_packet(PeerId from, wire::Packet packet) {
+  if (failure_ || !has_started_) return;
+  ++stats_.packets;
+  if (!is_meant_for_us(packet) || !is_who_it_says(packet)) {
+    ++stats_.stale_packets;
+    return;
+  }
+  if (packet.from != 0) outbox_.heard_from(packet.from, from);
+  const Sender sender{from, packet.from, packet.incarnation};
+  for (wire::Message& message : packet.messages) receive(sender, std::move(message));
+}
+
+void ProviderCore::receive(const Sender& from, wire::Message message) {
+  ++stats_.messages;
+  std::visit(
+      [&](auto& layer) {
+        using T = std::decay_t<decltype(layer)>;
+        if constexpr (std::is_same_v<T, wire::StreamMessage>) {
+          receive_stream(from, std::move(layer));
+        } else if constexpr (std::is_same_v<T, wire::GroupMessage>) {
+          receive_group(from, std::move(layer));
+        } else {
+          receive_client(from, std::move(layer));
+        }
+      },
+      message);
+}
+
+void ProviderCore::receive_stream(const Sender& from, wire::StreamMessage message) {
+  const StreamId stream = std::visit([](const auto& kind) { return kind.stream; }, message);
+  Hosted* hosted = from.node == 0 ? nullptr : touch(stream.group);
+  if (hosted == nullptr) {
+    refuse();  // often only early: a group's members learn of it one after the other
+    return;
+  }
+  hosted->replica->on_stream(from.node, std::move(message));
+}
+
+void ProviderCore::receive_client(const Sender& from, wire::ClientMessage message) {
+  if (from.peer == 0) {
+    refuse();
+    return;
+  }
+  if (agent_ == nullptr) {
+    const auto* hello = std::get_if<wire::ClientHello>(&message);
+    if (hello == nullptr) return;
+    wire::ClientWelcome welcome;
+    welcome.client = hello->client;
+    welcome.code = Code::kTryAgain;
+    welcome.detail = waiting_for();
+    reply(from.peer, wire::ClientMessage(std::move(welcome)));
+    return;
+  }
+  wire::Message whole(std::move(message));
+  if (!Agent::is_for_agent_from_client(whole)) {
+    refuse();
+    return;
+  }
+  agent_->on_client(from.peer, std::move(whole));
+}
+
+void ProviderCore::receive_group(const Sender& from, wire::GroupMessage message) {
+  if (receive_own(from, message)) return;
+  if (from.node == 0) {
+    refuse();
+    return;
+  }
+  if (const auto group = Replica::group_served_by(message)) {
+    if (Hosted* hosted = touch(*group)) {
+      hosted->replica->on_request(from.node, std::move(message));
+      return;
+    }
+    // The asker's catalog is older or newer than ours.
+    wire::Redirect redirect;
+    redirect.group = *group;
+    redirect.tag = std::visit(
+        [](const auto& kind) -> std::uint64_t {
+          if constexpr (requires { kind.tag; }) return kind.tag;
+          return 0;
+        },
+        message);
+    send(from.node, wire::GroupMessage(redirect));
+    return;
+  }
+  wire::Message whole(std::move(message));
+  if (agent_ == nullptr || !Agent::is_for_agent_from_group(whole)) {
+    refuse();
+    return;
+  }
+  agent_->on_group(from.node, std::move(whole));
+}
+
+bool ProviderCore::receive_own(const Sender& from, const wire::GroupMessage& message) {
+  return std::visit(
+      [&](const auto& kind) {
+        using T = std::decay_t<decltype(kind)>;
+        if constexpr (std::is_same_v<T, wire::ManagerHello>) {
+          on_hello(from, kind);
+        } else if constexpr (std::is_same_v<T, wire::Join>) {
+          if (root_duties_) root_duties_->on_join(from.peer, kind);
+        } else if constexpr (std::is_same_v<T, wire::Joined>) {
+          on_joined(kind);
+        } else if constexpr (std::is_same_v<T, wire::Report>) {
+          if (root_duties_ && from.node != 0) root_duties_->on_report(now(), from.node, from.incarnation, kind);
+        } else if constexpr (std::is_same_v<T, wire::WatchCatalog>) {
+          if (root_duties_ && from.node != 0) root_duties_->on_watch(now(), from.node, kind);
+        } else if constexpr (std::is_same_v<T, wire::CatalogSnapshot>) {
+          if (!root_duties_ && from.node != 0 && from.node <= managers_.size()) on_snapshot(kind);
+        } else if constexpr (std::is_same_v<T, wire::StatusRequest>) {
+          on_status_request(from, kind);
+        } else if constexpr (std::is_same_v<T, wire::StatusReply>) {
+          if (from.node != 0) status_duties_.on_reply(from.node, kind);
+        } else if constexpr (std::is_same_v<T, wire::Redirect>) {
+          on_redirect(from, kind);
+          return kind.group == kRootGroup && kind.tag == 0 && agent_ == nullptr;
+        } else {
+          return false;
+        }
+        if constexpr (!std::is_same_v<T, wire::Redirect>) return true;
+      },
+      message);
+}
+
+void ProviderCore::on_redirect(const Sender& from, const wire::Redirect& redirect) {
+  const bool from_manager = from.node != 0 && from.node <= managers_.size();
+  if (redirect.group == kRootGroup && from_manager) membership_.on_root_coordinator(now(), redirect.coordinator);
+}
+
+void ProviderCore::on_hello(const Sender& from, const wire::ManagerHello& hello) {
+  if (!bootstrap_) {
+    refuse();
+    return;
+  }
+  const auto answer = bootstrap_->on_hello(hello);
+  if (answer && from.peer != 0) reply(from.peer, wire::GroupMessage(*answer));
+  take_part_as_manager();
+  come_back_as_provider();
+}
+
+void ProviderCore::on_status_request(const Sender& from, const wire::StatusRequest& request) {
+  const ReturnPath path = from.node != 0 ? ReturnPath{0, from.node} : ReturnPath{from.peer, 0};
+  wire::StatusReply own = own_status();
+  if (agent_ == nullptr) {
+    own.code = Code::kTryAgain;
+    wire::StatusRequest only_here = request;
+    only_here.gather = false;
+    status_duties_.on_request(now(), path, only_here, catalog_, std::move(own));
+    return;
+  }
+  status_duties_.on_request(now(), path, request, catalog_, std::move(own));
+}
+
+}  // namespace juxmem

@@ -1,0 +1,172 @@
+// A replica: one provider's part in one group.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "consistency/coherence/directory.h"
+#include "consistency/paxos/stream.h"
+#include "consistency/sessions/session_leases.h"
+#include "juxmem/base/timing.h"
+#include "juxmem/base/types.h"
+#include "juxmem/provider/agent_host.h"
+#include "juxmem/provider/replica_proposals.h"
+#include "juxmem/provider/replica_waits.h"
+#include "juxmem/provider/state_machine.h"
+#include "juxmem/wire/message.h"
+
+namespace juxmem {
+
+class BlockMachine;
+class CatalogMachine;
+
+struct ReplicaStats {
+  std::uint64_t proposed = 0;          // commands put into the log by this replica as coordinator
+  std::uint64_t repeated = 0;          // answered or waited for without a new entry
+  std::uint64_t refused = 0;           // requests that made no sense
+  std::uint64_t redirected = 0;        // not the coordinator
+  std::uint64_t sessions_expired = 0;  // whose expiry this replica proposed
+};
+
+// What a replica needs of the provider it lives in.
+// Thread safety: the provider's event loop only. Ownership: outlives the replica.
+class ReplicaHost {
+ public:
+  virtual ~ReplicaHost() = default;
+  virtual NodeId self() const = 0;
+  virtual TimeNs now() const = 0;
+  virtual void send(NodeId to, wire::Message message) = 0;
+  // Entries were applied, or another coordinator is followed. Must not call the replica.
+  virtual void on_replica_changed(GroupId group) = 0;
+  // Something people should know.
+  virtual void on_replica_trouble(GroupId group, const std::string& what) = 0;
+};
+
+// One group's log, state and, while it coordinates, directory and sessions.
+// Thread safety: none; the provider's event loop.
+// Invariants: R1 a request is put into the log at most once per time of coordinatorship. R2 ownership is granted, sessions are
+//   renewed and facts are told only while the coordinator's lease holds and an entry of its own ballot has been applied. R3 an
+//   answer never precedes the entries it depends on.
+// Ownership: owns stream, state machine and directory; borrows the host, which outlives it.
+// Failure: what it cannot serve is answered by Redirect or an error's code; requests that make no sense are dropped and counted. When its
+//   state is not that of the others, it takes no further part.
+class Replica : public LocalReplica {
+ public:
+  Replica(ReplicaHost& host, const StreamConfig& config, std::unique_ptr<StateMachine> machine);
+  ~Replica() override;
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  void on_stream(NodeId from, wire::StreamMessage message);
+  // Propose, Outcome, RenewSession, RequestOwnership, Yield, HoldingsReply, ReadPages, ReadBlock, WatchBlock, ReadNames.
+  void on_request(NodeId from, wire::GroupMessage message);
+  // The group that serves a message of this kind; nullopt for all other kinds.
+  static std::optional<GroupId> group_served_by(const wire::GroupMessage& message);
+
+  // Runs what time has come for.
+  void tick();
+  // Carries out what the stream and the directory have decided; to be called after every batch of messages.
+  void advance();
+  // When tick() is to be called at the latest.
+  TimeNs next_tick() const;
+
+  // Puts a command of this provider itself, which is idempotent, into the log; `done` hears its reply unless the role
+  // is lost before. False if this replica does not coordinate or has no room.
+  bool propose_own(const wire::Command& command, std::function<void(const wire::Reply&)> done = {});
+  // Hands the coordinator's role to the member that is closest behind, if it holds it.
+  void hand_over();
+
+  NodeId coordinator() const override { return stream_.coordinator(); }
+  Instance applied() const override { return machine_->applied(); }
+  void learn_decided(const Ballot& ballot, Instance instance) override;
+  wire::PagesReply read_pages(const wire::ReadPages& request) override;
+
+  GroupId group() const { return config_.stream.group; }
+  // Coordinates, has applied an entry of its own ballot, and its lease holds.
+  bool leads() const;
+  bool is_broken() const { return is_broken_; }
+  // The group has no other member.
+  bool is_alone() const { return config_.members.size() == 1; }
+  wire::GroupStatus status() const;
+  const ReplicaStats& stats() const { return stats_; }
+
+  // For observers.
+  const Stream& stream() const { return stream_; }
+  const StateMachine& machine() const { return *machine_; }
+  const BlockMachine* blocks() const { return blocks_; }      // nullptr at the root
+  const CatalogMachine* catalog() const { return catalog_; }  // nullptr elsewhere
+  const Directory* directory() const { return directory_ ? &*directory_ : nullptr; }
+
+ private:
+  using Deferred = std::pair<NodeId, wire::GroupMessage>;
+
+  // Requests, one function per kind.
+  void serve(NodeId from, wire::Propose& request);
+  void serve(NodeId from, const wire::Outcome& request);
+  void serve(NodeId from, const wire::RenewSession& request);
+  void serve(NodeId from, const wire::RequestOwnership& request);
+  void serve(NodeId from, const wire::Yield& request);
+  void serve(NodeId from, const wire::HoldingsReply& request);
+  void serve(NodeId from, const wire::ReadPages& request);
+  void serve(NodeId from, const wire::ReadBlock& request);
+  void serve(NodeId from, const wire::WatchBlock& request);
+  void serve(NodeId from, const wire::ReadNames& request);
+
+  bool may_serve_soon() const;
+  bool lead_or_redirect(NodeId to, std::uint64_t tag);
+  void redirect(NodeId to, std::uint64_t tag);
+  void answer(NodeId to, std::uint64_t tag, Instance instance, wire::Reply reply);
+  bool answer_without_entry(NodeId from, std::uint64_t tag, const OpId& op);
+  bool answer_outcome(NodeId from, const wire::Outcome& request);
+  bool is_session_of(NodeId from, SessionId session) const;
+
+  // The coordinator's log.
+  void put(Proposal proposal);
+  void put_waiting();
+  void expire(SessionId session);
+
+  // Carrying out.
+  bool carry_out_stream();
+  bool carry_out_directory();
+  void carry_out(DirectoryMessage message);
+  void apply(const DecidedEntry& decided);
+  void tell_applied(const Applied& applied);
+  void tell_waiting(const Applied& applied);
+  void on_role(const RoleChange& change);
+  void lead_if_caught_up();
+  void stop_leading();
+  void serve_deferred();
+  void break_off(const DigestMismatch& mismatch);
+
+  ReplicaHost& host_;
+  const StreamConfig config_;
+  Stream stream_;
+  std::unique_ptr<StateMachine> machine_;
+  BlockMachine* blocks_ = nullptr;      // the machine, as what it is
+  CatalogMachine* catalog_ = nullptr;
+
+  // While it coordinates.
+  bool coordinates_ = false;
+  Instance first_own_ = 0;              // once applied, it leads
+  bool has_caught_up_ = false;          // has applied first_own_ in this time of coordinatorship
+  Proposals proposals_;
+  SessionLeases leases_;
+  std::optional<Directory> directory_;  // from has_caught_up_ on; not at the root
+  std::map<SessionId, NodeId> agents_;  // of live sessions, from has_caught_up_ on
+  Waits<wire::WatchBlock> watches_;     // subject: the block
+  Waits<wire::Outcome> outcomes_;       // subject: the session
+
+  std::vector<Deferred> deferred_;      // came shortly before this replica could serve them
+  Waits<wire::ReadPages> page_waits_;   // subject: the instance
+  NodeId told_coordinator_ = 0;
+  bool is_broken_ = false;
+  ReplicaStats stats_;
+};
+
+}  // namespace juxmem

@@ -1,0 +1,144 @@
+#include "juxmem/provider/root_duties.h"
+
+#include <algorithm>
+
+#include "juxmem/provider/catalog_machine.h"
+
+namespace juxmem {
+namespace {
+
+constexpr std::int64_t kTickMs = 50;
+constexpr std::int64_t kBetweenPushesMs = 20;  // so that many changes at once are told together
+constexpr std::int64_t kWatchReports = 12;     // a watch lasts that many times report_ms
+constexpr std::size_t kWatchersMax = 65536;
+constexpr std::size_t kJoiningMax = 4096;
+constexpr std::size_t kPeersPerJoinMax = 8;
+
+}  // namespace
+
+RootDuties::RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::vector<std::uint64_t> members)
+    : outbox_(outbox), timing_(timing), root_(root), self_(self), members_(std::move(members)), detector_(timing) {}
+
+const Catalog& RootDuties::catalog() const { return root_.catalog()->catalog(); }
+
+// A manager's number belongs to the life the managers agreed on, and to no other.
+bool RootDuties::is_welcome(const wire::JoinProvider& provider) const {
+  if (provider.name.empty() || provider.site.empty() || provider.address.empty() || provider.incarnation == 0) return false;
+  if (!provider.manager) return provider.node == 0;
+  return provider.node >= 1 && provider.node <= members_.size() && members_[provider.node - 1] == provider.incarnation;
+}
+
+void RootDuties::answer(PeerId peer, wire::GroupMessage message) {
+  if (peer == 0) {
+    outbox_.to_node(self_, std::move(message));
+  } else {
+    outbox_.to_peer(peer, std::move(message));
+  }
+}
+
+void RootDuties::on_join(PeerId peer, const wire::Join& request) {
+  const wire::JoinProvider& provider = request.provider;
+  if (!is_welcome(provider)) {
+    ++refused_;
+    return;
+  }
+  if (!root_.leads()) {
+    wire::Redirect redirect;
+    redirect.group = kRootGroup;
+    redirect.coordinator = root_.coordinator() == self_ ? 0 : root_.coordinator();
+    redirect.epoch = 1;
+    answer(peer, redirect);
+    return;
+  }
+  const std::pair key{provider.name, provider.incarnation};
+  const auto found = joining_.find(key);
+  if (found != joining_.end()) {
+    std::vector<PeerId>& peers = found->second;
+    const bool is_known = std::find(peers.begin(), peers.end(), peer) != peers.end();
+    if (!is_known && peers.size() < kPeersPerJoinMax) peers.push_back(peer);
+    return;
+  }
+  if (joining_.size() >= kJoiningMax) return;
+  wire::Command command;
+  command.action = provider;
+  const auto done = [this, key](const wire::Reply& reply) {
+    wire::Joined joined;
+    joined.code = reply.code;
+    joined.detail = reply.detail;
+    joined.node = reply.number;
+    joined.incarnation = key.second;
+    for (PeerId waiting : joining_[key]) answer(waiting, joined);
+    joining_.erase(key);
+  };
+  joining_[key].push_back(peer);
+  if (!root_.propose_own(command, done)) joining_.erase(key);
+}
+
+void RootDuties::on_report(TimeNs now, NodeId from, std::uint64_t incarnation, const wire::Report& report) {
+  if (report.node != from || report.incarnation != incarnation) {
+    ++refused_;
+    return;
+  }
+  if (root_.leads()) {
+    detector_.on_report(now, catalog().providers(), report);
+    return;
+  }
+  if (root_.coordinator() == 0 || root_.coordinator() == self_) return;
+  wire::Redirect redirect;
+  redirect.group = kRootGroup;
+  redirect.coordinator = root_.coordinator();
+  redirect.epoch = 1;
+  outbox_.to_node(from, wire::GroupMessage(redirect));
+}
+
+void RootDuties::on_watch(TimeNs now, NodeId from, const wire::WatchCatalog& request) {
+  if (!watchers_.contains(from) && watchers_.size() >= kWatchersMax) {
+    ++refused_;
+    return;
+  }
+  Watcher& watcher = watchers_[from];
+  watcher.until = now + ms_to_ns(timing_.report_ms * kWatchReports);
+  watcher.told = request.have;
+  if (catalog().version() > request.have) {
+    watcher.told = catalog().version();
+    outbox_.to_node(from, wire::GroupMessage(catalog().snapshot()));
+  }
+}
+
+void RootDuties::on_root_changed(TimeNs now) {
+  const Ballot leads_under = root_.leads() ? root_.stream().ballot() : Ballot{};
+  if (leads_under != led_under_) {
+    led_under_ = leads_under;
+    joining_.clear();  // whoever waits asks again
+    if (leads_under != Ballot{}) detector_.start();
+  }
+  if (catalog().version() != told_version_ && now >= told_at_ + ms_to_ns(kBetweenPushesMs)) tell_watchers(now);
+  if (catalog().version() != told_version_) next_tick_ = std::min(next_tick_, told_at_ + ms_to_ns(kBetweenPushesMs));
+}
+
+void RootDuties::tell_watchers(TimeNs now) {
+  told_version_ = catalog().version();
+  told_at_ = now;
+  const wire::CatalogSnapshot snapshot = catalog().snapshot();
+  for (auto& [node, watcher] : watchers_) {
+    if (watcher.told >= snapshot.version) continue;
+    watcher.told = snapshot.version;
+    outbox_.to_node(node, wire::GroupMessage(snapshot));
+  }
+}
+
+void RootDuties::tick(TimeNs now) {
+  if (now < next_tick_) return;
+  next_tick_ = now + ms_to_ns(kTickMs);
+  on_root_changed(now);
+  std::erase_if(watchers_, [now](const auto& row) { return row.second.until <= now; });
+  if (!root_.leads()) return;
+  for (const wire::ProviderState& state : detector_.tick(now, catalog().providers())) {
+    wire::Command command;
+    command.action = state;
+    // Refused for want of room only; the detector proposes it again.
+    (void)root_.propose_own(command);
+  }
+}
+
+}  // namespace juxmem

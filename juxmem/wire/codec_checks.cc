@@ -1,0 +1,90 @@
+#include "juxmem/wire/codec_checks.h"
+
+#include "juxmem/wire/limits.h"
+
+namespace juxmem::wire::codec {
+namespace {
+
+// A command's largest part is its list of ranges; what else is in it fits in the rest.
+constexpr std::size_t kCommandBytesMax = kRangesMax * sizeof(Range) + kMetaBytesMax + 4 * kTextBytesMax;
+
+const char* check_name(const std::string& name) {
+  return name.size() > kNameBytesMax ? "a name longer than the limit" : nullptr;
+}
+
+const char* check_meta(const Buffer& meta) {
+  return meta.size() > kMetaBytesMax ? "block metadata longer than the limit" : nullptr;
+}
+
+const char* check_entry(const Buffer& command, const Buffer& data) {
+  if (command.size() > kCommandBytesMax) return "a command longer than the limit";
+  if (data.size() > kEntryBytesMax) return "an entry's data longer than the limit";
+  return nullptr;
+}
+
+const char* check_data(const std::vector<Range>& ranges, const std::vector<Buffer>& data) {
+  if (ranges.size() != data.size()) return "not as many ranges as pieces of data";
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    if (ranges[i].size_bytes != data[i].size()) return "a range and its data differ in size";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const char* check(const StreamId& stream) {
+  return stream.group > kGroupIdMax ? "a group's number beyond the limit" : nullptr;
+}
+
+const char* check(const OpId& op) {
+  return op.slot >= kSlotsPerSessionMax ? "a session's slot beyond the limit" : nullptr;
+}
+
+const char* check(const Range& range) {
+  if (range.offset > kBlockBytesMax || range.size_bytes > kBlockBytesMax - range.offset) {
+    return "a range beyond the largest block";
+  }
+  return nullptr;
+}
+
+const char* check(const Entry& entry) { return check_entry(entry.command, entry.data); }
+
+const char* check(const Allocate& allocate) { return check_meta(allocate.meta); }
+const char* check(const PublishName& publish) { return check_name(publish.name); }
+const char* check(const UnpublishName& unpublish) { return check_name(unpublish.name); }
+
+const char* check(const Propose& propose) { return check_entry(propose.command, propose.data); }
+const char* check(const PagesReply& reply) { return check_data(reply.ranges, reply.data); }
+const char* check(const BlockFacts& facts) { return check_meta(facts.meta); }
+const char* check(const WatchBlock& watch) {
+  return watch.for_ms > kTimeoutMsMax ? "a time limit beyond the limit" : nullptr;
+}
+const char* check(const ReadNames& read) {
+  if (const char* problem = check_name(read.name)) return problem;
+  return check_name(read.after);
+}
+const char* check(const NameRow& row) { return check_name(row.name); }
+const char* check(const NamesReply& reply) {
+  return reply.rows.size() > kNamesPerReplyMax ? "more names than one answer may have" : nullptr;
+}
+
+const char* check(const MallocRequest& request) { return check_meta(request.meta); }
+const char* check(const ReleaseRequest& request) { return check_data(request.ranges, request.data); }
+const char* check(const NameRequest& request) { return check_name(request.name); }
+const char* check(const LookupRequest& request) {
+  if (const char* problem = check_name(request.name)) return problem;
+  return check_name(request.after);
+}
+const char* check(const ClientRequest& request) {
+  return request.limit_ms > kTimeoutMsMax ? "a time limit beyond the limit" : nullptr;
+}
+const char* check(const ClientAnswer& answer) {
+  if (const char* problem = check_meta(answer.meta)) return problem;
+  if (answer.names.size() != answer.blocks.size()) return "not as many names as blocks";
+  for (const std::string& name : answer.names) {
+    if (const char* problem = check_name(name)) return problem;
+  }
+  return check_data(answer.ranges, answer.data);
+}
+
+}  // namespace juxmem::wire::codec

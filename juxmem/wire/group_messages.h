@@ -1,0 +1,319 @@
+// What agents, coordinators, managers and providers say to each other beside the stream's own messages.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "juxmem/base/buffer.h"
+#include "juxmem/base/result.h"
+#include "juxmem/base/types.h"
+#include "juxmem/wire/commands.h"
+
+namespace juxmem::wire {
+
+// ---- operations: agent to the group's coordinator ---------------------------------------------------------------
+
+// Put this command into the group's stream. `tag` is the agent's own number of the request, echoed.
+struct Propose {
+  GroupId group = 0;
+  std::uint64_t tag = 0;
+  Buffer command;  // an encoded Command
+  Buffer data;
+  bool operator==(const Propose&) const = default;
+};
+struct Executed {
+  GroupId group = 0;
+  std::uint64_t tag = 0;
+  Instance instance = 0;
+  Reply reply;
+  bool operator==(const Executed&) const = default;
+};
+// "I do not lead this group": ask `coordinator` (0 = unknown, ask again later).
+struct Redirect {
+  GroupId group = 0;
+  std::uint64_t tag = 0;
+  NodeId coordinator = 0;
+  std::uint32_t epoch = 0;  // the group's present epoch as far as known; 0 = group unknown here
+  bool operator==(const Redirect&) const = default;
+};
+// What became of an operation whose agent is gone? Answered by Executed: its reply, or kOwnerDead once its session
+// has expired without it.
+struct Outcome {
+  GroupId group = 0;
+  std::uint64_t tag = 0;
+  OpId op;
+  bool operator==(const Outcome&) const = default;
+};
+
+// ---- sessions' leases ----------------------------------------------------------------------------------------------
+
+struct RenewSession {
+  GroupId group = 0;
+  SessionId session = 0;
+  TimeNs sent_at = 0;  // the agent's clock, echoed
+  bool operator==(const RenewSession&) const = default;
+};
+struct SessionRenewed {
+  GroupId group = 0;
+  SessionId session = 0;
+  TimeNs sent_at = 0;
+  bool alive = false;  // false: expired or unknown; open a new one
+  Ballot ballot;       // of the coordinator that renews
+  std::int64_t lease_ms = 0;
+  bool operator==(const SessionRenewed&) const = default;
+};
+
+// ---- ownership: agent and directory (PROTOCOLS section 3) ------------------------------------------------------------
+
+struct RequestOwnership {
+  BlockId block = 0;
+  SessionId session = 0;
+  Mode mode = Mode::kNone;
+  std::uint64_t request = 0;  // the agent's number, growing: a repeated request carries the same
+  bool try_only = false;      // answer kBusy instead of waiting for holders that use the block
+  bool operator==(const RequestOwnership&) const = default;
+};
+struct Granted {
+  BlockId block = 0;
+  SessionId session = 0;
+  Mode mode = Mode::kNone;
+  std::uint64_t request = 0;
+  Grant grant;
+  Ballot ballot;            // of the coordinator that says so (a repeated grant may be older than it)
+  Version version = 0;      // of the block at the grant
+  std::uint64_t size_bytes = 0;
+  Code code = Code::kOk;    // kNotFound: no such block; kBusy: in use (try_only); nothing is granted
+  bool operator==(const Granted&) const = default;
+};
+// The holder shall fall back to `keep` (none or shared) when its local users have released.
+struct Recall {
+  BlockId block = 0;
+  SessionId session = 0;
+  Grant grant;
+  Mode keep = Mode::kNone;
+  bool try_only = false;  // a holder that uses the block says so by yielding nothing, and may forget the recall
+  bool operator==(const Recall&) const = default;
+};
+// The holder falls back to `keep`; not less than it has: it yields nothing, because the block is in use.
+struct Yield {
+  BlockId block = 0;
+  SessionId session = 0;
+  Grant grant;
+  Mode keep = Mode::kNone;
+  bool operator==(const Yield&) const = default;
+};
+// A new coordinator asks every live session for what it holds.
+struct Reregister {
+  GroupId group = 0;
+  SessionId session = 0;
+  Ballot ballot;
+  bool operator==(const Reregister&) const = default;
+};
+struct Holding {
+  BlockId block = 0;
+  Mode mode = Mode::kNone;
+  Grant grant;
+  bool operator==(const Holding&) const = default;
+};
+struct HoldingsReply {
+  GroupId group = 0;
+  SessionId session = 0;
+  Ballot ballot;  // of the Reregister answered
+  std::vector<Holding> holdings;
+  bool operator==(const HoldingsReply&) const = default;
+};
+
+// ---- data ------------------------------------------------------------------------------------------------------------
+
+// The pages of [offset, offset + size) of the block newer than `since`, from a replica that has applied `at_least`.
+struct ReadPages {
+  BlockId block = 0;
+  std::uint64_t tag = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t size_bytes = 0;
+  Version since = 0;
+  Version at_least = 0;
+  bool operator==(const ReadPages&) const = default;
+};
+struct PagesReply {
+  BlockId block = 0;
+  std::uint64_t tag = 0;
+  Code code = Code::kOk;
+  Version version = 0;        // the block's version at the replica
+  std::vector<Range> ranges;  // whole pages (the block's last one may be short), in order
+  std::vector<Buffer> data;   // one per range
+  std::uint64_t covered_bytes = 0;  // answered for [offset, offset + covered); ask again for the rest
+  bool operator==(const PagesReply&) const = default;
+};
+// Facts of a block, answered by the coordinator under its lease.
+struct ReadBlock {
+  BlockId block = 0;
+  std::uint64_t tag = 0;
+  bool operator==(const ReadBlock&) const = default;
+};
+struct BlockFacts {
+  BlockId block = 0;
+  std::uint64_t tag = 0;
+  Code code = Code::kOk;
+  std::uint64_t size_bytes = 0;
+  Version version = 0;
+  Buffer meta;
+  bool operator==(const BlockFacts&) const = default;
+};
+// Tell me once the block's version is newer than `than`; kept until answered or `until_ms` has passed.
+struct WatchBlock {
+  BlockId block = 0;
+  Version than = 0;
+  std::uint32_t for_ms = 0;
+  bool operator==(const WatchBlock&) const = default;
+};
+struct BlockChanged {
+  BlockId block = 0;
+  Version version = 0;
+  Code code = Code::kOk;  // kNotFound: freed
+  bool operator==(const BlockChanged&) const = default;
+};
+
+// ---- root ----------------------------------------------------------------------------------------------------------------
+
+// Managers at the first start: the same list, one incarnation each.
+struct ManagerHello {
+  std::string address;
+  std::uint64_t incarnation = 0;
+  std::uint64_t list_digest = 0;  // of the sorted list of managers' addresses
+  bool established = false;       // the sender's root stream runs: `members` is binding
+  std::vector<std::uint64_t> members;  // incarnations in the order of the list, as far as known (0 = unknown)
+  bool answer_wanted = false;
+  bool operator==(const ManagerHello&) const = default;
+};
+// A provider asks any manager to be taken in; answered by Joined or Redirect(kRootGroup).
+struct Join {
+  JoinProvider provider;
+  bool operator==(const Join&) const = default;
+};
+struct Joined {
+  Code code = Code::kOk;
+  std::string detail;
+  NodeId node = 0;
+  std::uint64_t incarnation = 0;
+  bool operator==(const Joined&) const = default;
+};
+// A provider's sign of life to the root's coordinator.
+struct Report {
+  NodeId node = 0;
+  std::uint64_t incarnation = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t progress = 0;  // grows while its lane and logs move
+  bool operator==(const Report&) const = default;
+};
+// "Send me the catalog whenever it is newer than `have`."
+struct WatchCatalog {
+  std::uint64_t have = 0;
+  bool operator==(const WatchCatalog&) const = default;
+};
+struct CatalogProvider {
+  NodeId node = 0;
+  std::string name;
+  std::string site;
+  std::string address;
+  std::uint64_t incarnation = 0;
+  std::uint64_t capacity_bytes = 0;
+  std::uint64_t reserved_bytes = 0;
+  bool up = true;
+  bool manager = false;
+  bool operator==(const CatalogProvider&) const = default;
+};
+struct CatalogGroup {
+  GroupId group = 0;
+  std::uint32_t epoch = 1;
+  Shape shape;
+  Durability durability = Durability::kMemory;
+  std::vector<NodeId> members;  // the preferred coordinator first
+  std::uint64_t reserved_bytes = 0;
+  bool operator==(const CatalogGroup&) const = default;
+};
+struct CatalogSnapshot {
+  std::uint64_t version = 0;  // instance of the root's stream that last changed it
+  std::vector<CatalogProvider> providers;
+  std::vector<CatalogGroup> groups;
+  bool operator==(const CatalogSnapshot&) const = default;
+};
+// Names, read at the root's coordinator under its lease.
+struct ReadNames {
+  std::uint64_t tag = 0;
+  std::string name;      // exact name, or prefix if `list`
+  bool list = false;
+  std::string after;     // list only names after this one
+  std::uint32_t limit = 0;
+  bool operator==(const ReadNames&) const = default;
+};
+struct NameRow {
+  std::string name;
+  BlockId block = 0;
+  bool operator==(const NameRow&) const = default;
+};
+struct NamesReply {
+  std::uint64_t tag = 0;
+  Code code = Code::kOk;
+  std::vector<NameRow> rows;
+  bool more = false;
+  bool operator==(const NamesReply&) const = default;
+};
+
+// ---- status ------------------------------------------------------------------------------------------------------------------
+
+struct GroupMemberStatus {
+  NodeId node = 0;
+  Instance applied = 0;
+  bool heard = false;  // within the last lease
+  bool operator==(const GroupMemberStatus&) const = default;
+};
+struct GroupStatus {
+  GroupId group = 0;
+  std::uint32_t epoch = 1;
+  NodeId reporter = 0;
+  NodeId coordinator = 0;  // as the reporter knows; 0 = none
+  Ballot ballot;
+  Instance decided = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t quota_bytes = 0;
+  std::uint64_t sessions = 0;
+  std::vector<GroupMemberStatus> members;  // filled by the coordinator
+  bool operator==(const GroupStatus&) const = default;
+};
+struct ProviderStatus {
+  NodeId node = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t clients = 0;
+  std::uint64_t garbage_packets = 0;
+  std::uint64_t dropped_packets = 0;
+  TimeNs uptime = 0;
+  bool operator==(const ProviderStatus&) const = default;
+};
+// To one provider for what it knows itself (`gather` false) or for the whole grid (true).
+struct StatusRequest {
+  std::uint64_t tag = 0;
+  bool gather = false;
+  bool operator==(const StatusRequest&) const = default;
+};
+struct StatusReply {
+  std::uint64_t tag = 0;
+  Code code = Code::kOk;
+  std::string version;  // of the software
+  NodeId answered_by = 0;
+  CatalogSnapshot catalog;
+  std::vector<ProviderStatus> providers;  // that answered in time
+  std::vector<GroupStatus> groups;
+  bool operator==(const StatusReply&) const = default;
+};
+
+using GroupMessage =
+    std::variant<Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted, Recall,
+                 Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock, BlockChanged,
+                 ManagerHello, Join, Joined, Report, WatchCatalog, CatalogSnapshot, ReadNames, NamesReply, StatusRequest,
+                 StatusReply>;
+
+}  // namespace juxmem::wire

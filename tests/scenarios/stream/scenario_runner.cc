@@ -1,0 +1,248 @@
+// Golden scenarios of a stream: a file holds a script and, in lines that begin with "> ", the transcript each command must give.
+//
+//   stream_scenarios [--update] FILE ...
+//
+// --update writes the transcripts as they are now. Every message takes one millisecond; clocks agree. Commands:
+//   members NODE:SITE ... [preferred NODE]   makes the replicas; must come first
+//   run MS                                   lets time pass
+//   propose NODE TEXT ...                    one entry per text, all in one turn
+//   read NODE TAG                            asks for a linearizable read
+//   transfer FROM TO                         hands the role over
+//   cut FROM TO | mend FROM TO               messages of this direction are lost, or not any more
+//   crash NODE                               for ever
+//   status NODE                              role, ballot and place
+#include <fmt/core.h>
+
+#include <deque>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "consistency/paxos/describe.h"
+#include "consistency/paxos/stream.h"
+#include "consistency/paxos/stream_invariants.h"
+
+namespace juxmem {
+namespace {
+
+class Scenario {
+ public:
+  // Carries one command out; returns the transcript's lines, each begun with "> ".
+  std::string command(const std::string& line) {
+    transcript_.clear();
+    std::istringstream words(line);
+    std::string verb;
+    words >> verb;
+    if (verb == "members") {
+      make_members(words);
+    } else if (verb == "run") {
+      TimeNs ms = 0;
+      words >> ms;
+      for (TimeNs i = 0; i < ms; ++i) pass_one_ms();
+    } else if (verb == "propose") {
+      propose(words);
+    } else if (verb == "read") {
+      NodeId node = 0;
+      std::uint64_t tag = 0;
+      words >> node >> tag;
+      if (Status asked = stream(node).request_read(now_, tag); !asked) say(to_string(asked.error()));
+      carry_out(node);
+    } else if (verb == "transfer") {
+      NodeId from = 0;
+      NodeId to = 0;
+      words >> from >> to;
+      if (Status begun = stream(from).transfer(now_, to); !begun) say(to_string(begun.error()));
+      carry_out(from);
+    } else if (verb == "cut" || verb == "mend") {
+      std::pair<NodeId, NodeId> way;
+      words >> way.first >> way.second;
+      if (verb == "cut") cut_.insert(way); else cut_.erase(way);
+    } else if (verb == "crash") {
+      NodeId node = 0;
+      words >> node;
+      streams_.erase(node);
+    } else if (verb == "status") {
+      NodeId node = 0;
+      words >> node;
+      show_status(node);
+    } else {
+      say("unknown command");
+    }
+    return transcript_;
+  }
+
+ private:
+  struct InFlight {
+    TimeNs at = 0;
+    NodeId from = 0;
+    NodeId to = 0;
+    wire::StreamMessage message;
+  };
+
+  Stream& stream(NodeId node) {
+    const auto found = streams_.find(node);
+    JUXMEM_CHECK_MSG(found != streams_.end(), "the scenario names a node that is not there");
+    return *found->second;
+  }
+
+  void make_members(std::istringstream& words) {
+    StreamConfig config;
+    config.stream = {1, 1};
+    std::string word;
+    while (words >> word) {
+      if (word == "preferred") {
+        words >> config.preferred;
+        continue;
+      }
+      const std::size_t colon = word.find(':');
+      config.members.push_back({static_cast<NodeId>(std::stoul(word.substr(0, colon))),
+                                static_cast<SiteId>(std::stoul(word.substr(colon + 1)))});
+    }
+    invariants_ = std::make_unique<StreamInvariants>(QuorumSystem(config.members));
+    for (const StreamMember& member : config.members) {
+      config.self = member.node;
+      config.seed = member.node;
+      streams_[member.node] = std::make_unique<Stream>(config);
+    }
+    for (const StreamMember& member : config.members) {
+      stream(member.node).tick(now_);
+      carry_out(member.node);
+    }
+  }
+
+  void propose(std::istringstream& words) {
+    NodeId node = 0;
+    words >> node;
+    std::string text;
+    while (words >> text) {
+      wire::Entry entry{{}, wire::EntryKind::kCommand, Buffer::copy_of(text), {}};
+      const Result<Instance> place = stream(node).propose(now_, std::move(entry));
+      if (!place) say(fmt::format("{} refused: {}", text, to_string(place.error())));
+    }
+    carry_out(node);
+  }
+
+  void pass_one_ms() {
+    now_ += ms_to_ns(1);
+    while (!flight_.empty() && flight_.front().at <= now_) {
+      InFlight next = std::move(flight_.front());
+      flight_.pop_front();
+      if (!streams_.contains(next.to)) continue;
+      say(fmt::format("{} -> {} {}", next.from, next.to, describe(next.message)));
+      stream(next.to).receive(now_, next.from, std::move(next.message));
+      carry_out(next.to);
+    }
+    for (const auto& [node, stream] : streams_) {
+      if (stream->next_wakeup(now_) > now_) continue;
+      stream->tick(now_);
+      carry_out(node);
+    }
+  }
+
+  void carry_out(NodeId node) {
+    StreamOutput out = stream(node).take();
+    for (const RoleChange& role : out.roles) {
+      const std::string first_own = role.first_own == 0 ? "" : fmt::format(", first own entry at {}", role.first_own);
+      const std::string whom = role.coordinator == 0 ? "nobody" : std::to_string(role.coordinator);
+      say(fmt::format("{} is {} ({}), coordinator {}{}", node, to_string(role.role), to_string(role.ballot), whom, first_own));
+    }
+    for (const DecidedEntry& decided : out.decided) {
+      say(fmt::format("{} decided {} {}", node, decided.instance, describe(decided.entry)));
+      const auto broken = invariants_->on_decided(node, decided);
+      JUXMEM_CHECK_MSG(!broken, *broken);
+      stream(node).applied(now_, decided.instance);
+    }
+    for (const AnsweredRead& read : out.reads) say(fmt::format("{} answers read {} at {}", node, read.tag, read.instance));
+    for (Outgoing& outgoing : out.messages) {
+      if (cut_.contains({node, outgoing.to})) {
+        say(fmt::format("{} -x {} {}", node, outgoing.to, describe(outgoing.message)));
+      } else {
+        flight_.push_back({now_ + ms_to_ns(1), node, outgoing.to, std::move(outgoing.message)});
+      }
+    }
+  }
+
+  void show_status(NodeId node) {
+    const StreamStatus status = stream(node).status(now_);
+    say(fmt::format("{}: {} of {}, coordinator {}, decided {}, last {}{}", node, to_string(status.role),
+                    to_string(status.ballot), status.coordinator, status.decided, status.log_last,
+                    stream(node).serves(now_) ? ", serves" : ""));
+  }
+
+  void say(const std::string& what) { transcript_ += fmt::format("> {:>5} {}\n", now_ / ms_to_ns(1), what); }
+
+  TimeNs now_ = ms_to_ns(1000);
+  std::map<NodeId, std::unique_ptr<Stream>> streams_;
+  std::unique_ptr<StreamInvariants> invariants_;
+  std::deque<InFlight> flight_;
+  std::set<std::pair<NodeId, NodeId>> cut_;
+  std::string transcript_;
+};
+
+// The file with the transcripts that its commands give now.
+std::string replayed(std::istream& file) {
+  Scenario scenario;
+  std::string result;
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with("> ")) continue;
+    result += line + "\n";
+    if (!line.empty() && !line.starts_with('#')) result += scenario.command(line);
+  }
+  return result;
+}
+
+bool agrees(const std::string& path, const std::string& expected, const std::string& actual) {
+  if (expected == actual) return true;
+  std::istringstream left(expected);
+  std::istringstream right(actual);
+  std::string one;
+  std::string other;
+  std::size_t number = 0;
+  do {
+    ++number;
+    one.clear();
+    other.clear();
+    std::getline(left, one);
+    std::getline(right, other);
+  } while (one == other);
+  std::cout << fmt::format("{}:{}: the transcript differs\n  file: {}\n  now:  {}\n", path, number, one, other);
+  return false;
+}
+
+}  // namespace
+}  // namespace juxmem
+
+int main(int argc, char** argv) {
+  bool update = false;
+  int files = 0;
+  int differing = 0;
+  for (int i = 1; i < argc; ++i) {
+    const std::string path = argv[i];
+    if (path == "--update") {
+      update = true;
+      continue;
+    }
+    ++files;
+    std::stringstream text;
+    text << std::ifstream(path).rdbuf();
+    const std::string expected = text.str();
+    const std::string actual = juxmem::replayed(text);
+    if (update) {
+      std::ofstream(path) << actual;
+    } else if (!juxmem::agrees(path, expected, actual)) {
+      ++differing;
+    }
+  }
+  if (files == 0) {
+    std::cout << "usage: stream_scenarios [--update] FILE ...\n";
+    return 2;
+  }
+  std::cout << fmt::format("{} scenarios, {} differ\n", files, differing);
+  return differing == 0 ? 0 : 1;
+}

@@ -1,0 +1,149 @@
+#include "tests/sim/grid/grid_checks.h"
+
+#include <fmt/core.h>
+
+#include "consistency/coherence/holdings.h"
+
+namespace juxmem::sim {
+
+GridChecks::Group::Group(std::vector<StreamMember> members_list)
+    : list(std::move(members_list)), quorums(list), invariants(QuorumSystem(list)) {}
+
+void GridChecks::set_managers(std::size_t count) {
+  std::vector<StreamMember> list;
+  for (std::size_t i = 0; i < count; ++i) list.push_back({.node = static_cast<NodeId>(i + 1), .site = 1});
+  groups_.emplace(kRootGroup, Group(std::move(list)));
+}
+
+void GridChecks::learn_groups(const Provider& provider) {
+  const CatalogView& catalog = provider.catalog();
+  for (const wire::CatalogGroup& row : catalog.groups()) {
+    if (groups_.contains(row.group)) continue;
+    std::vector<StreamMember> list;
+    for (NodeId node : row.members) list.push_back({.node = node, .site = catalog.site_of(node)});
+    groups_.emplace(row.group, Group(std::move(list)));
+  }
+}
+
+void GridChecks::after_turn(const Provider& provider) {
+  if (provider.self() == 0) return;
+  learn_groups(provider);
+  for (GroupId number : provider.groups()) {
+    const Replica* replica = provider.replica(number);
+    const auto group = groups_.find(number);
+    if (replica == nullptr || group == groups_.end()) continue;
+    look_at(provider, number, *replica, group->second);
+  }
+  providers_.insert(&provider);
+  check_holdings(provider);
+}
+
+// C1: who owns a block exclusively under a session that lives owns it alone.
+void GridChecks::check_holdings(const Provider& provider) {
+  if (provider.agent() == nullptr) return;
+  const Holdings& holdings = provider.agent()->holdings();
+  const auto owns = [this](const Holdings& agent, BlockId block) {
+    const HeldBlock* held = agent.find(block);
+    if (held == nullptr || held->mode == Mode::kNone) return Mode::kNone;
+    const auto group = groups_.find(group_of(block));
+    const bool lives = group != groups_.end() && group->second.live.contains(agent.session_of(group_of(block)));
+    return lives ? held->mode : Mode::kNone;
+  };
+  for (const auto& [block, held] : holdings.blocks()) {
+    for (const auto& [token, mode] : held.local.users()) {
+      if (mode > held.mode) return world_.fail(fmt::format("C1: a user is inside {} without ownership", block_name(block)));
+    }
+    const Mode own = owns(holdings, block);
+    if (own == Mode::kNone) continue;
+    for (const Provider* other : providers_) {
+      if (other == &provider || other->agent() == nullptr) continue;
+      const Mode others = owns(other->agent()->holdings(), block);
+      const bool together = others == Mode::kNone || (own == Mode::kShared && others == Mode::kShared);
+      if (!together) {
+        return world_.fail(fmt::format("C1: nodes {} and {} own {} at once", provider.self(), other->self(), block_name(block)));
+      }
+    }
+  }
+}
+
+void GridChecks::look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group) {
+  const Stream& stream = replica.stream();
+  Member& member = group.members[provider.self()];
+  member.stream = &stream;
+  const bool changed = stream.ballot() != member.promised || stream.last() != member.last || replica.applied() != member.handed_out;
+  if (!changed) return;
+  member.promised = stream.ballot();
+  member.last = stream.last();
+  for (Instance instance = member.handed_out + 1; instance <= replica.applied(); ++instance) {
+    if (!member.complete) break;
+    const wire::Entry* entry = stream.entry_at(instance);
+    if (entry == nullptr) {
+      member.complete = false;
+      break;
+    }
+    if (const auto broken = group.invariants.on_decided(provider.self(), {.instance = instance, .entry = *entry})) {
+      return world_.fail(fmt::format("group {}: {}", number, *broken));
+    }
+  }
+  if (replica.applied() > group.newest) {
+    group.newest = replica.applied();
+    group.live.clear();
+    for (const LiveSession& session : replica.machine().sessions().live()) group.live.insert(session.session);
+  }
+  if (replica.applied() != member.handed_out) {
+    const std::uint64_t digest = replica.machine().digest();
+    const auto [known, is_new] = group.digests.emplace(replica.applied(), digest);
+    if (!is_new && known->second != digest) {
+      return world_.fail(fmt::format("S3: group {}: node {} has another state after {}", number, provider.self(), replica.applied()));
+    }
+  }
+  member.handed_out = replica.applied();
+  check_streams(group);
+}
+
+void GridChecks::check_streams(Group& group) {
+  std::vector<const Stream*> streams;
+  for (const StreamMember& row : group.list) {
+    const auto member = group.members.find(row.node);
+    streams.push_back(member == group.members.end() ? nullptr : member->second.stream);
+  }
+  if (const auto broken = group.invariants.check(streams)) world_.fail(*broken);
+}
+
+void GridChecks::ended(const Provider& provider) {
+  providers_.erase(&provider);
+  for (auto& [number, group] : groups_) {
+    const auto member = group.members.find(provider.self());
+    if (member != group.members.end()) member->second.stream = nullptr;
+  }
+}
+
+bool GridChecks::quorum_of(const Group& group, const std::set<NodeId>& living) {
+  std::uint64_t set = 0;
+  for (std::size_t i = 0; i < group.list.size(); ++i) {
+    if (living.contains(group.list[i].node)) set |= 1ULL << i;
+  }
+  return group.quorums.is_quorum(set);
+}
+
+bool GridChecks::has_quorum(GroupId group, const std::set<NodeId>& living) const {
+  const auto found = groups_.find(group);
+  return found != groups_.end() && quorum_of(found->second, living);
+}
+
+bool GridChecks::can_spare(NodeId node, std::set<NodeId> living) const {
+  std::set<NodeId> rest = living;
+  rest.erase(node);
+  for (const auto& [number, group] : groups_) {
+    if (quorum_of(group, living) && !quorum_of(group, rest)) return false;
+  }
+  return true;
+}
+
+std::vector<GroupId> GridChecks::groups() const {
+  std::vector<GroupId> found;
+  for (const auto& [number, group] : groups_) found.push_back(number);
+  return found;
+}
+
+}  // namespace juxmem::sim

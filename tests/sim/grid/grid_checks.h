@@ -1,0 +1,69 @@
+// GridChecks: what must be true of all replicas of all groups, seen at once.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "consistency/paxos/stream_invariants.h"
+#include "juxmem/provider/provider.h"
+#include "tests/sim/grid/sim_world.h"
+
+namespace juxmem::sim {
+
+// What for: S1 to S4 by the stream's own invariants, S3 also by the digests of equal places, C1 over all agents whose sessions
+//   live in the log.
+//   Incremental: looks only at what a step may have changed.
+// Thread safety: none. Ownership: borrows the world; providers tell when they end.
+// Failure: a violation of the world.
+class GridChecks {
+ public:
+  explicit GridChecks(SimWorld& world) : world_(world) {}
+
+  // The root's members: the nodes 1 to `count`.
+  void set_managers(std::size_t count);
+  // To be called after every turn of a provider, and once before it ends.
+  void after_turn(const Provider& provider);
+  // The provider's life is over; its acceptors are lost.
+  void ended(const Provider& provider);
+
+  // Whether the `living` nodes hold a quorum of the group. False for an unknown group.
+  bool has_quorum(GroupId group, const std::set<NodeId>& living) const;
+  // Whether every group of which the living hold a quorum would still have one without this node.
+  bool can_spare(NodeId node, std::set<NodeId> living) const;
+  std::vector<GroupId> groups() const;
+
+ private:
+  struct Member {
+    const Stream* stream = nullptr;
+    Instance handed_out = 0;
+    Ballot promised;
+    Instance last = 0;
+    bool complete = true;  // all it applied was seen; false once it has dropped an entry in the turn that decided it
+  };
+  struct Group {
+    explicit Group(std::vector<StreamMember> list);
+    std::vector<StreamMember> list;
+    QuorumSystem quorums;
+    StreamInvariants invariants;
+    std::map<NodeId, Member> members;
+    std::map<Instance, std::uint64_t> digests;  // of the state right after
+    Instance newest = 0;                        // the furthest any replica has applied, and
+    std::set<SessionId> live;                   // the sessions that lived then
+  };
+
+  void learn_groups(const Provider& provider);
+  void look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group);
+  void check_streams(Group& group);
+  void check_holdings(const Provider& provider);
+  static bool quorum_of(const Group& group, const std::set<NodeId>& living);
+
+  SimWorld& world_;
+  std::map<GroupId, Group> groups_;
+  std::set<const Provider*> providers_;  // that live
+};
+
+}  // namespace juxmem::sim

@@ -1,0 +1,87 @@
+// GridSim: a whole grid, its clients and its misfortunes, from one seed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "juxmem/provider/provider.h"
+#include "tests/sim/grid/grid_checks.h"
+#include "tests/sim/grid/sim_client.h"
+#include "tests/sim/grid/sim_network.h"
+#include "tests/sim/grid/sim_world.h"
+#include "tests/sim/seeds.h"
+
+namespace juxmem::sim {
+
+struct SimProvider {
+  std::string name;
+  std::string site;
+  std::string address;
+  HostId host = 0;
+  bool manager = false;
+  std::uint64_t lives = 0;
+  std::unique_ptr<SimEnv> env;  // empty while it is down
+  std::unique_ptr<Provider> provider;
+};
+
+// What for: the run of one seed: the grid starts, clients work while faults happen and safety is checked after every turn; then all heals
+//   and every client must finish; at last the histories of all blocks must be linearizable.
+// Thread safety: none. Ownership: owns everything. Failure: the seed's violation.
+class GridSim {
+ public:
+  GridSim(std::uint64_t seed, bool keep_trace);
+  ~GridSim();
+  SeedOutcome run();
+
+ private:
+  // grid_sim.cc
+  void start_provider(SimProvider& provider);
+  void end_provider(SimProvider& provider);
+  void start_client(std::size_t number);
+  bool setup_is_done() const;
+  bool all_finished() const;
+  std::set<NodeId> living_nodes() const;
+  void finish();
+  void check_histories();
+  void describe_groups();
+
+  // grid_plan.cc
+  void choose_grid();
+  void choose_network();
+  void choose_blocks();
+
+  // grid_faults.cc
+  void next_fault();
+  void cause_fault();
+  void cut_off(HostId host, bool to_it, bool from_it, TimeNs length);
+  void cut_sites(TimeNs length);
+  void crash_provider(SimProvider& victim, TimeNs down_for);
+  void crash_agent_of(std::size_t client);
+  void crash_client(std::size_t number);
+  void heal();
+
+  SimWorld world_;
+  Random random_;
+  SimNetwork network_;
+  GridChecks checks_;
+  Timing timing_;
+  std::vector<SimProvider> providers_;
+  std::vector<std::string> managers_;
+  std::deque<SharedBlock> blocks_;
+  std::vector<HostId> client_hosts_;
+  std::vector<std::uint64_t> client_lives_;
+  std::vector<std::unique_ptr<SimClient>> clients_;
+  std::uint32_t sites_ = 1;
+  TimeNs faults_until_ = 0;
+  TimeNs fault_pause_max_ = 0;
+  bool crashes_ = false;
+  bool may_lose_quorums_ = false;
+  bool healed_ = false;
+  bool finishing_ = false;
+};
+
+}  // namespace juxmem::sim

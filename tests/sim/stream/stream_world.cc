@@ -1,0 +1,200 @@
+#include "tests/sim/stream/stream_world.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "consistency/paxos/describe.h"
+#include "juxmem/base/digest.h"
+
+namespace juxmem::sim {
+namespace {
+
+constexpr TimeNs kFaultsNs = ms_to_ns(6'000);
+constexpr TimeNs kWorkAfterNs = ms_to_ns(500);
+constexpr TimeNs kFinishNs = ms_to_ns(30'000);
+constexpr TimeNs kHourNs = ms_to_ns(3'600'000);
+
+}  // namespace
+
+StreamWorld::StreamWorld(std::uint64_t seed, bool keep_trace)
+    : seed_(seed), keep_trace_(keep_trace), random_(seed * 0x9E3779B97F4A7C15ULL + 1) {
+  choose_shape();
+  choose_network();
+  invariants_ = std::make_unique<StreamInvariants>(QuorumSystem(members_));
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    StreamConfig config = config_;
+    config.self = members_[i].node;
+    config.seed = random_.next();
+    Node& node = nodes_.emplace_back();
+    node.id = config.self;
+    node.stream = std::make_unique<Stream>(std::move(config));
+    node.clock_offset = kHourNs + random_.between(0, kHourNs);
+    node.clock_ppm = random_.between(-config_.timing.clock_drift_ppm / 2, config_.timing.clock_drift_ppm / 2);
+    schedule(random_.between(0, ms_to_ns(20)), [this, i] { with(i, [](Stream& s, TimeNs now) { s.tick(now); }); });
+  }
+}
+
+void StreamWorld::run() {
+  clients_work();
+  faults_strike();
+  while (violation_.empty() && now_ < kFaultsNs && step()) {
+  }
+  heal();
+  while (violation_.empty() && now_ < kFaultsNs + kWorkAfterNs && step()) {
+  }
+  clients_on_ = false;
+  while (violation_.empty() && !finished()) {
+    if (now_ >= kFaultsNs + kWorkAfterNs + kFinishNs) {
+      fail("liveness: not every live replica finished in time after the faults had stopped");
+    } else if (!step()) {
+      fail("liveness: nothing happens any more, and not every live replica has finished");
+    }
+  }
+}
+
+// ---- events -----------------------------------------------------------------------------------------------------
+
+void StreamWorld::schedule(TimeNs at, std::function<void()> action) {
+  events_.push({std::max(at, now_), ++event_number_, std::move(action)});
+}
+
+bool StreamWorld::step() {
+  if (events_.empty()) return false;
+  Event event = events_.top();
+  events_.pop();
+  now_ = event.at;
+  event.action();
+  if (event.number % 16 == 0) check();
+  return true;
+}
+
+TimeNs StreamWorld::clock_of(const Node& node) const {
+  return node.clock_offset + now_ + now_ / 1'000'000 * node.clock_ppm;
+}
+
+// A paused node takes its inputs in when it goes on.
+void StreamWorld::with(std::size_t index, const std::function<void(Stream&, TimeNs)>& input) {
+  Node& node = nodes_[index];
+  if (!node.stream) return;
+  if (now_ < node.paused_until) {
+    schedule(node.paused_until, [this, index, input] { with(index, input); });
+    return;
+  }
+  input(*node.stream, clock_of(node));
+  carry_out(index);
+}
+
+void StreamWorld::carry_out(std::size_t index) {
+  Node& node = nodes_[index];
+  StreamOutput out = node.stream->take();
+  for (Outgoing& outgoing : out.messages) send(index, std::move(outgoing));
+  for (DecidedEntry& decided : out.decided) {
+    if (keep_trace_) note(fmt::format("{} decided {} {}", node.id, decided.instance, describe(decided.entry)));
+    if (auto broken = invariants_->on_decided(node.id, decided)) fail(*broken);
+    node.handed_out = decided.instance;
+    if (node.stream->is_coordinator()) acknowledged_ = std::max(acknowledged_, decided.instance);
+    node.unapplied.push_back(std::move(decided));
+  }
+  for (const AnsweredRead& read : out.reads) check_read(node, read);
+  for (const RoleChange& role : out.roles) {
+    if (keep_trace_) {
+      note(fmt::format("{} is {} of {} coordinator {}", node.id, to_string(role.role), to_string(role.ballot), role.coordinator));
+    }
+  }
+  if (out.mismatch) fail(fmt::format("S3: the digest of node {} differs at {}", node.id, out.mismatch->instance));
+  apply(index);
+  arm(index);
+}
+
+void StreamWorld::apply(std::size_t index) {
+  Node& node = nodes_[index];
+  if (node.unapplied.empty() || now_ < node.hung_until) return;
+  for (const DecidedEntry& decided : std::exchange(node.unapplied, {})) {
+    if (decided.entry.kind == wire::EntryKind::kCommand) {
+      node.digest = digest_of(decided.entry.command.bytes(), node.digest);
+    }
+    node.applied = decided.instance;
+    node.stream->applied(clock_of(node), node.applied);
+    if (node.applied % config_.timing.digest_every == 0) {
+      node.stream->report_digest(clock_of(node), node.applied, node.digest);
+    }
+  }
+  carry_out(index);
+}
+
+void StreamWorld::check_read(Node& node, const AnsweredRead& read) {
+  const auto asked = node.reads.find(read.tag);
+  if (asked == node.reads.end()) return fail(fmt::format("node {} answered read {} twice", node.id, read.tag));
+  if (keep_trace_) note(fmt::format("{} read {} at {}", node.id, read.tag, read.instance));
+  if (read.instance < asked->second.acknowledged) {
+    fail(fmt::format("S6: node {} answered a read at {}, but {} was acknowledged before it began", node.id, read.instance,
+                     asked->second.acknowledged));
+  }
+  if (read.instance > node.handed_out) fail(fmt::format("node {} answered a read beyond its own state", node.id));
+  acknowledged_ = std::max(acknowledged_, read.instance);
+  node.reads.erase(asked);
+}
+
+void StreamWorld::arm(std::size_t index) {
+  Node& node = nodes_[index];
+  const TimeNs local = clock_of(node);
+  const TimeNs wait = std::max<TimeNs>(node.stream->next_wakeup(local) - local, 0);
+  if (wait > kHourNs) return;
+  // A little late rather than early, whatever the clock's rate.
+  const TimeNs at = now_ + wait + wait / 100 + 1'000;
+  if (node.wake_at > now_ && node.wake_at <= at) return;
+  node.wake_at = at;
+  schedule(at, [this, index, at] {
+    if (nodes_[index].wake_at != at) return;
+    with(index, [](Stream& stream, TimeNs now) { stream.tick(now); });
+    const Node& node = nodes_[index];
+    if (node.stream && now_ >= node.paused_until && node.stream->next_wakeup(clock_of(node)) <= clock_of(node)) {
+      fail(fmt::format("node {} wants to be woken for ever", node.id));
+    }
+  });
+}
+
+// ---- network ----------------------------------------------------------------------------------------------------
+
+void StreamWorld::send(std::size_t from, Outgoing outgoing) {
+  const auto to = static_cast<std::size_t>(
+      std::find_if(nodes_.begin(), nodes_.end(), [&](const Node& node) { return node.id == outgoing.to; }) - nodes_.begin());
+  if (to >= nodes_.size() || to == from) return fail(fmt::format("node {} sends to {}", nodes_[from].id, outgoing.to));
+  if (network_.blocked[from][to] || random_.chance(network_.loss_ppm)) return;
+  const int copies = random_.chance(network_.repeat_ppm) ? 2 : 1;
+  for (int copy = 0; copy < copies; ++copy) {
+    const bool late = random_.chance(network_.late_ppm);
+    const TimeNs delay = random_.between(network_.delay_min, late ? network_.late_max : network_.delay_max);
+    schedule(now_ + delay, [this, from, to, message = outgoing.message] { deliver(from, to, message); });
+  }
+}
+
+void StreamWorld::deliver(std::size_t from, std::size_t to, wire::StreamMessage message) {
+  if (!nodes_[to].stream) return;
+  if (keep_trace_) note(fmt::format("{} -> {} {}", nodes_[from].id, nodes_[to].id, describe(message)));
+  with(to, [from_node = nodes_[from].id, message = std::move(message)](Stream& stream, TimeNs now) {
+    stream.receive(now, from_node, message);
+  });
+}
+
+// ---- verdict ----------------------------------------------------------------------------------------------------
+
+void StreamWorld::check() {
+  std::vector<const Stream*> streams;
+  for (const Node& node : nodes_) streams.push_back(node.stream.get());
+  if (auto broken = invariants_->check(streams)) fail(*broken);
+}
+
+void StreamWorld::fail(const std::string& what) {
+  if (!violation_.empty()) return;
+  violation_ = fmt::format("{} (at {} us)", what, now_ / 1000);
+  note("VIOLATION " + violation_);
+}
+
+void StreamWorld::note(const std::string& line) {
+  if (keep_trace_) trace_ += fmt::format("{:>10} {}\n", now_ / 1000, line);
+}
+
+}  // namespace juxmem::sim

@@ -1,0 +1,118 @@
+// A simulated world of one stream: its replicas, a bad network, clients and faults, all from one seed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "consistency/paxos/quorum_system.h"
+#include "consistency/paxos/stream.h"
+#include "consistency/paxos/stream_invariants.h"
+#include "juxmem/base/random.h"
+
+namespace juxmem::sim {
+
+// What for: runs replicas of one stream against delay, loss, repetition, reordering, partitions (also one-way), crashes,
+//   pauses, hanging state machines and clocks of different rates; checks S1 to S6 on the way, and once the faults have
+//   stopped, that every live replica finishes.
+// Thread safety: none. Invariants: everything follows from the seed. Ownership: owns all replicas.
+// Failure: violation() tells the first broken rule.
+class StreamWorld {
+ public:
+  StreamWorld(std::uint64_t seed, bool keep_trace);
+
+  // Faults and work, then healing, then everybody must finish.
+  void run();
+
+  const std::string& violation() const { return violation_; }
+  const std::string& trace() const { return trace_; }
+
+ private:
+  struct Read {
+    Instance acknowledged = 0;  // when it began
+  };
+  struct Node {
+    NodeId id = 0;
+    std::unique_ptr<Stream> stream;  // nullptr: crashed
+    TimeNs clock_offset = 0;
+    std::int64_t clock_ppm = 0;
+    TimeNs paused_until = 0;
+    TimeNs hung_until = 0;  // its state machine does not apply
+    TimeNs wake_at = 0;     // of the scheduled tick
+    Instance applied = 0;
+    Instance handed_out = 0;
+    std::uint64_t digest = 0;
+    std::vector<DecidedEntry> unapplied;
+    std::map<std::uint64_t, Read> reads;
+  };
+  struct Event {
+    TimeNs at = 0;
+    std::uint64_t number = 0;
+    std::function<void()> action;
+    bool operator>(const Event& other) const {
+      return at != other.at ? at > other.at : number > other.number;
+    }
+  };
+  struct Network {
+    std::uint32_t loss_ppm = 0;
+    std::uint32_t repeat_ppm = 0;
+    std::uint32_t late_ppm = 0;   // messages that take up to late_max
+    TimeNs delay_min = 0;
+    TimeNs delay_max = 0;
+    TimeNs late_max = 0;
+    std::vector<std::vector<bool>> blocked;  // from, to
+  };
+
+  // stream_world.cc: the machine.
+  void schedule(TimeNs at, std::function<void()> action);
+  bool step();
+  TimeNs clock_of(const Node& node) const;
+  void with(std::size_t index, const std::function<void(Stream&, TimeNs)>& input);
+  void carry_out(std::size_t index);
+  void apply(std::size_t index);
+  void check_read(Node& node, const AnsweredRead& read);
+  void send(std::size_t from, Outgoing outgoing);
+  void deliver(std::size_t from, std::size_t to, wire::StreamMessage message);
+  void arm(std::size_t index);
+  void check();
+  void fail(const std::string& what);
+  void note(const std::string& line);
+
+  // stream_faults.cc: what happens to it.
+  void choose_shape();
+  void choose_network();
+  void clients_work();
+  void client_step();
+  void faults_strike();
+  void strike();
+  void heal();
+  void crash(std::size_t index);
+  bool finished();
+  std::size_t any_node() { return random_.below(nodes_.size()); }
+
+  const std::uint64_t seed_;
+  const bool keep_trace_;
+  Random random_;
+  TimeNs now_ = 0;
+  std::uint64_t event_number_ = 0;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::vector<StreamMember> members_;
+  std::vector<Node> nodes_;
+  StreamConfig config_;
+  Network network_;
+  std::unique_ptr<StreamInvariants> invariants_;
+  bool faults_on_ = true;
+  bool clients_on_ = true;
+  TimeNs client_pause_max_ = 0;
+  std::uint64_t values_ = 0;
+  std::uint64_t tags_ = 0;
+  Instance acknowledged_ = 0;  // the highest that any client knows of
+  std::string violation_;
+  std::string trace_;
+};
+
+}  // namespace juxmem::sim

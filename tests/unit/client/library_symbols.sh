@@ -11,5 +11,5 @@ if [ "$shown" != "$declared" ]; then
   echo "the header declares:"; echo "$declared"
   exit 1
 fi
-grep -q 'SONAME.*libjuxmem\.so\.[0-9]' <<<"$(readelf -d "$library")" || { echo "no versioned soname"; exit 1; }
+readelf -d "$library" | grep -q 'SONAME.*libjuxmem\.so\.[0-9]' || { echo "no versioned soname"; exit 1; }
 echo "$(echo "$shown" | wc -l) symbols, all of them public"

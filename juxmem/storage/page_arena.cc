@@ -21,6 +21,9 @@ namespace {
 // others were given back in between.
 constexpr std::uint64_t kRegionPagesMin = 1024;
 constexpr std::uint64_t kAddressesPerCapacity = 2;
+// What snapshots may take beside the blocks unless told otherwise.
+constexpr std::uint64_t kSideBytesMin = 64ULL << 20;
+constexpr std::uint64_t kSidePartOfCapacity = 4;
 
 std::string reason() { return std::generic_category().message(errno); }
 
@@ -50,11 +53,18 @@ Result<PageArena> PageArena::create(std::uint64_t capacity_bytes) {
   return arena;
 }
 
+PageArena::PageArena(int file, std::uint64_t capacity_pages)
+    : file_(file),
+      capacity_pages_(capacity_pages),
+      side_bytes_max_(std::max(kSideBytesMin, capacity_pages * kPageBytes / kSidePartOfCapacity)) {}
+
 PageArena::PageArena(PageArena&& other) noexcept
     : file_(std::exchange(other.file_, -1)),
       capacity_pages_(std::exchange(other.capacity_pages_, 0)),
       used_pages_(std::exchange(other.used_pages_, 0)),
       file_pages_(std::exchange(other.file_pages_, 0)),
+      side_bytes_max_(std::exchange(other.side_bytes_max_, 0)),
+      side_bytes_(std::exchange(other.side_bytes_, 0)),
       regions_(std::exchange(other.regions_, {})),
       allocator_(std::exchange(other.allocator_, {})) {}
 
@@ -65,6 +75,8 @@ PageArena& PageArena::operator=(PageArena&& other) noexcept {
   capacity_pages_ = std::exchange(other.capacity_pages_, 0);
   used_pages_ = std::exchange(other.used_pages_, 0);
   file_pages_ = std::exchange(other.file_pages_, 0);
+  side_bytes_max_ = std::exchange(other.side_bytes_max_, 0);
+  side_bytes_ = std::exchange(other.side_bytes_, 0);
   regions_ = std::exchange(other.regions_, {});
   allocator_ = std::exchange(other.allocator_, {});
   return *this;
@@ -121,6 +133,13 @@ Result<Extent> PageArena::allocate(std::uint64_t pages) {
 }
 
 void PageArena::free(const Extent& extent) {
+  detach(extent);
+  free_detached(extent);
+}
+
+void PageArena::detach(const Extent& extent) { used_pages_ -= extent.pages; }
+
+void PageArena::free_detached(const Extent& extent) {
   const auto [region, place] = locate(extent);
   const auto offset = static_cast<off_t>(extent.first_page * kPageBytes);
   const auto length = static_cast<off_t>(extent.pages * kPageBytes);
@@ -128,7 +147,17 @@ void PageArena::free(const Extent& extent) {
   JUXMEM_CHECK_MSG(punched == 0, "memory cannot be given back: " + reason());
   clear_versions(region->versions + place, extent.pages);
   allocator_.free(extent);
-  used_pages_ -= extent.pages;
+}
+
+bool PageArena::reserve_side(std::uint64_t bytes) {
+  if (side_bytes_ > side_bytes_max_ || bytes > side_bytes_max_ - side_bytes_) return false;
+  side_bytes_ += bytes;
+  return true;
+}
+
+void PageArena::release_side(std::uint64_t bytes) {
+  JUXMEM_CHECK(bytes <= side_bytes_);
+  side_bytes_ -= bytes;
 }
 
 std::pair<const PageArena::Region*, std::uint64_t> PageArena::locate(const Extent& extent) const {

@@ -35,6 +35,10 @@ class PageArena {
   Result<Extent> allocate(std::uint64_t pages);
   // Gives the memory back to the system.
   void free(const Extent& extent);
+  // The same in two steps, for an extent that a snapshot still reads: it counts as free, but stays where it is, until it is really
+  // given back.
+  void detach(const Extent& extent);
+  void free_detached(const Extent& extent);
 
   std::byte* data(const Extent& extent) const;
   // One per page of the extent.
@@ -42,6 +46,14 @@ class PageArena {
 
   std::uint64_t capacity_bytes() const { return capacity_pages_ * kPageBytes; }
   std::uint64_t used_bytes() const { return used_pages_ * kPageBytes; }
+
+  // What snapshots may hold beside the blocks, of all owners together; counted here, kept by whoever reserves it.
+  void set_side_bytes_max(std::uint64_t bytes) { side_bytes_max_ = bytes; }
+  std::uint64_t side_bytes_max() const { return side_bytes_max_; }
+  std::uint64_t side_bytes() const { return side_bytes_; }
+  // False if that would be more than the limit.
+  bool reserve_side(std::uint64_t bytes);
+  void release_side(std::uint64_t bytes);
 
  private:
   // A mapped part of the file; the next one is added when no free extent is long enough.
@@ -51,7 +63,7 @@ class PageArena {
     Version* versions = nullptr;
   };
 
-  PageArena(int file, std::uint64_t capacity_pages) : file_(file), capacity_pages_(capacity_pages) {}
+  PageArena(int file, std::uint64_t capacity_pages);
 
   Status add_region(std::uint64_t pages);
   // The region of the extent and the extent's place in it.
@@ -62,6 +74,8 @@ class PageArena {
   std::uint64_t capacity_pages_ = 0;
   std::uint64_t used_pages_ = 0;
   std::uint64_t file_pages_ = 0;
+  std::uint64_t side_bytes_max_ = 0;
+  std::uint64_t side_bytes_ = 0;
   std::map<std::uint64_t, Region> regions_;  // by first page
   ExtentAllocator allocator_;
 };

@@ -5,7 +5,7 @@ set -eu
 
 packages="g++ make cmake ninja-build ccache pkg-config python3 mandoc
   cppzmq-dev libzmq3-dev libflatbuffers-dev flatbuffers-compiler
-  libboost-program-options-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev libgtest-dev
+  libboost-program-options-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev liburing-dev libgtest-dev
   openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools libpng-dev gmt-dcw"
 for purpose in "$@"; do
   case "$purpose" in

@@ -7,6 +7,7 @@
 #include "juxmem/base/buffer.h"
 #include "juxmem/base/result.h"
 #include "juxmem/wire/message.h"
+#include "juxmem/wire/snapshot_piece.h"
 
 namespace juxmem::wire {
 
@@ -29,5 +30,9 @@ Buffer encode_command(const Command& command);
 // What applying a command answered, in one piece.
 Buffer encode_reply(const Reply& reply);
 [[nodiscard]] Result<Reply> decode_reply(const Buffer& bytes);
+
+// A piece of a snapshot, in one piece of at most kSnapshotPieceBytesMax.
+Buffer encode_snapshot_piece(const SnapshotPiece& piece);
+[[nodiscard]] Result<SnapshotPiece> decode_snapshot_piece(const Buffer& bytes);
 
 }  // namespace juxmem::wire

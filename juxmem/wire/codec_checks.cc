@@ -68,6 +68,24 @@ const char* check(const NamesReply& reply) {
   return reply.rows.size() > kNamesPerReplyMax ? "more names than one answer may have" : nullptr;
 }
 
+const char* check(const SlotRow& row) {
+  return row.slot >= kSlotsPerSessionMax || row.counter == 0 ? "a session's slot that cannot be" : nullptr;
+}
+const char* check(const SessionRow& row) {
+  return row.slots.size() > kSlotsPerSessionMax ? "more slots than a session has" : nullptr;
+}
+const char* check(const BlockRow& row) {
+  if (row.size_bytes == 0 || row.size_bytes > kBlockBytesMax) return "a block's size beyond the limits";
+  return check_meta(row.meta);
+}
+const char* check(const PagesRow& row) {
+  return row.data.size() != row.versions.size() * kPageBytes ? "not as much data as pages" : nullptr;
+}
+const char* check(const StagedRow& row) {
+  if (row.slot >= kSlotsPerSessionMax) return "a session's slot beyond the limit";
+  return row.data.size() > kEntryBytesMax ? "an entry's data longer than the limit" : nullptr;
+}
+
 const char* check(const MallocRequest& request) { return check_meta(request.meta); }
 const char* check(const ReleaseRequest& request) { return check_data(request.ranges, request.data); }
 const char* check(const NameRequest& request) { return check_name(request.name); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "juxmem/wire/message.h"
+#include "juxmem/wire/snapshot_piece.h"
 
 namespace juxmem::wire::codec {
 
@@ -23,6 +24,12 @@ const char* check(const WatchBlock& watch);
 const char* check(const ReadNames& read);
 const char* check(const NameRow& row);
 const char* check(const NamesReply& reply);
+
+const char* check(const SlotRow& row);
+const char* check(const SessionRow& row);
+const char* check(const BlockRow& row);
+const char* check(const PagesRow& row);
+const char* check(const StagedRow& row);
 
 const char* check(const MallocRequest& request);
 const char* check(const ReleaseRequest& request);

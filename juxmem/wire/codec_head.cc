@@ -4,18 +4,18 @@
 
 namespace juxmem::wire::codec {
 
-Result<Buffer> open_head(const Buffer& bytes, const Magic& magic, std::size_t frames) {
+Result<Buffer> open_head(const Buffer& bytes, const Magic& magic, std::size_t frames, std::uint32_t expected) {
   Prefix prefix;
   if (bytes.size() < sizeof(prefix)) return fail(Code::kProtocol, "too short to be a JuxMem message");
   if (bytes.size() > kPacketHeadBytesMax) return fail(Code::kProtocol, "a head longer than the limit");
   std::memcpy(&prefix, bytes.data(), sizeof(prefix));
   if (prefix.magic != magic) return fail(Code::kProtocol, "does not begin as a JuxMem message does");
   const std::uint32_t version = flatbuffers::EndianScalar(prefix.version);
-  if (version != kWireVersion) {
+  if (version != expected) {
     return fail(Code::kNotSupported,
                 fmt::format("the other side speaks version {} of the format, this one {}; install the same version of "
                             "JuxMem on both",
-                            version, kWireVersion));
+                            version, expected));
   }
   if (flatbuffers::EndianScalar(prefix.size_bytes) != bytes.size() - sizeof(prefix)) {
     return fail(Code::kProtocol, "not as long as its head says");

@@ -20,6 +20,7 @@ using Magic = std::array<char, 4>;
 inline constexpr Magic kPacketMagic = {'J', 'X', 'P', 'K'};
 inline constexpr Magic kCommandMagic = {'J', 'X', 'C', 'M'};
 inline constexpr Magic kReplyMagic = {'J', 'X', 'R', 'P'};
+inline constexpr Magic kSnapshotMagic = {'J', 'X', 'S', 'P'};
 
 // Little endian; as long as two of the largest numbers, so that the FlatBuffer behind it stays aligned.
 struct Prefix {
@@ -35,9 +36,9 @@ inline constexpr int kTablesMax = 1 << 19;
 
 // Ends the writing: the whole head as one Buffer, which owns the builder's memory.
 template <typename T>
-Buffer finish(Packer& packer, Offset<T> root, const Magic& magic) {
+Buffer finish(Packer& packer, Offset<T> root, const Magic& magic, std::uint32_t version = kWireVersion) {
   packer.builder.Finish(root);
-  const Prefix prefix{magic, flatbuffers::EndianScalar(kWireVersion),
+  const Prefix prefix{magic, flatbuffers::EndianScalar(version),
                       flatbuffers::EndianScalar(static_cast<std::uint32_t>(packer.builder.GetSize())),
                       flatbuffers::EndianScalar(static_cast<std::uint32_t>(packer.frames.size()))};
   packer.builder.PushBytes(reinterpret_cast<const std::uint8_t*>(&prefix), sizeof(prefix));
@@ -48,7 +49,7 @@ Buffer finish(Packer& packer, Offset<T> root, const Magic& magic) {
 }
 
 // The FlatBuffer behind the prefix, aligned as its numbers need. kProtocol, kNotSupported: see codec.h.
-Result<Buffer> open_head(const Buffer& bytes, const Magic& magic, std::size_t frames);
+Result<Buffer> open_head(const Buffer& bytes, const Magic& magic, std::size_t frames, std::uint32_t version = kWireVersion);
 
 inline std::unexpected<Error> refuse(const char* what, const char* problem) {
   return fail(Code::kProtocol, std::string(what) + ": " + problem);
@@ -56,8 +57,8 @@ inline std::unexpected<Error> refuse(const char* what, const char* problem) {
 
 // Verifies and decodes a FlatBuffer with nothing beside it.
 template <typename T>
-Result<T> decode_single(const Buffer& bytes, const Magic& magic, const char* what) {
-  Result<Buffer> head = open_head(bytes, magic, 0);
+Result<T> decode_single(const Buffer& bytes, const Magic& magic, const char* what, std::uint32_t version = kWireVersion) {
+  Result<Buffer> head = open_head(bytes, magic, 0, version);
   if (!head) return std::unexpected(std::move(head.error()));
   const auto* data = reinterpret_cast<const std::uint8_t*>(head->data());
   flatbuffers::Verifier verifier(data, head->size(), kDepthMax, kTablesMax);

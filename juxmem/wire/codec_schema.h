@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "juxmem/wire/message.h"
+#include "juxmem/wire/snapshot_piece.h"
 #include "wire_generated.h"
 
 namespace juxmem::wire::codec {
@@ -30,7 +31,8 @@ struct SchemaOf {};
   X(ClientHello) X(ProviderAddress) X(ClientWelcome) X(ClientBeat) X(AgentBeat) X(ClientGoodbye)                 \
   X(MallocRequest) X(FreeRequest) X(StatRequest) X(AcquireRequest) X(SectionPagesRequest) X(ReleaseRequest)      \
   X(ReadRequest) X(WriteRequest) X(OutcomeRequest) X(WaitRequest) X(NameRequest) X(LookupRequest)                \
-  X(CancelRequest) X(ClientRequestBody) X(ClientRequest) X(ClientAnswer)
+  X(CancelRequest) X(ClientRequestBody) X(ClientRequest) X(ClientAnswer)                                      \
+  X(SlotRow) X(SessionRow) X(BlocksHead) X(BlockRow) X(PagesRow) X(StagedRow) X(CatalogHead) X(SnapshotPiece)
 
 #define JUXMEM_WIRE_SCHEMA_OF(Name)        \
   template <>                              \

@@ -1,4 +1,5 @@
-// fuzz_seeds FOLDER: writes valid inputs of every kind for the fuzzers, FOLDER/packet, FOLDER/command and FOLDER/reply.
+// fuzz_seeds FOLDER: writes valid inputs of every kind for the fuzzers, FOLDER/packet, FOLDER/command, FOLDER/reply and
+// FOLDER/snapshot.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -37,6 +38,7 @@ void write_all(const std::string& folder) {
   }
   for (number = 0; number < kPerKind; ++number) {
     write(folder + "/reply", number, wire::encode_reply(wire::random_reply(random)).text());
+    write(folder + "/snapshot", number, wire::encode_snapshot_piece(wire::random_snapshot_piece(random)).text());
   }
 }
 

@@ -102,6 +102,34 @@ TEST(Codec, CommandIsOnePieceHoweverLargeItsBytes) {
   EXPECT_EQ(*decoded, command);
 }
 
+TEST(Codec, SnapshotPieceComesBackAsItWas) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    Random random(kSeed + seed);
+    const SnapshotPiece piece = random_snapshot_piece(random);
+    const Result<SnapshotPiece> decoded = decode_snapshot_piece(encode_snapshot_piece(piece));
+    ASSERT_TRUE(decoded) << to_string(decoded.error());
+    ASSERT_EQ(*decoded, piece) << "seed " << seed;
+  }
+}
+
+TEST(Codec, SnapshotPieceOfAnotherFormatIsNamedSo) {
+  const Buffer piece = encode_snapshot_piece({});
+  std::vector<std::byte> bytes(piece.data(), piece.data() + piece.size());
+  bytes[4] = static_cast<std::byte>(kSnapshotFormat + 1);
+  const Result<SnapshotPiece> decoded = decode_snapshot_piece(Buffer::take(std::move(bytes)));
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().code, Code::kNotSupported);
+}
+
+TEST(Codec, SnapshotPieceBeyondTheLimitIsRefused) {
+  SnapshotPiece piece;
+  const std::vector<std::byte> data(kEntryBytesMax);
+  piece.staged.push_back({.session = 1, .ranges = {}, .data = Buffer::copy_of(data)});
+  const Result<SnapshotPiece> decoded = decode_snapshot_piece(encode_snapshot_piece(piece));
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().code, Code::kProtocol);
+}
+
 TEST(Codec, EncodingIsTheSameEachTime) {
   for (std::size_t kind = 0; kind < command_kinds(); ++kind) {
     Random random(kSeed + kind);

@@ -78,6 +78,16 @@ void fit(Random& random, ClientAnswer& answer) {
   answer.blocks.resize(answer.names.size(), random.next());
 }
 
+void fit(Random& random, SlotRow& row) {
+  row.slot %= kSlotsPerSessionMax;
+  row.counter = 1 + random.below(1000);
+}
+void fit(Random& random, BlockRow& row) { row.size_bytes = 1 + random.below(kBlockBytesMax); }
+void fit(Random& /*random*/, PagesRow& row) {
+  row.data = Buffer::take(std::vector<std::byte>(row.versions.size() * kPageBytes, std::byte{7}));
+}
+void fit(Random& /*random*/, StagedRow& row) { row.slot %= kSlotsPerSessionMax; }
+
 // ---- any value --------------------------------------------------------------------------------------------------------------
 
 template <typename T>
@@ -166,6 +176,12 @@ Reply random_reply(Random& random) {
   Reply reply;
   fill(random, reply);
   return reply;
+}
+
+SnapshotPiece random_snapshot_piece(Random& random) {
+  SnapshotPiece piece;
+  fill(random, piece);
+  return piece;
 }
 
 Packet random_packet(Random& random, std::size_t messages) {

@@ -5,6 +5,7 @@
 
 #include "juxmem/base/random.h"
 #include "juxmem/wire/message.h"
+#include "juxmem/wire/snapshot_piece.h"
 
 namespace juxmem::wire {
 
@@ -16,6 +17,7 @@ std::size_t command_kinds();
 Message random_message(Random& random, std::size_t kind);
 Command random_command(Random& random, std::size_t kind);
 Reply random_reply(Random& random);
+SnapshotPiece random_snapshot_piece(Random& random);
 Packet random_packet(Random& random, std::size_t messages);
 
 }  // namespace juxmem::wire

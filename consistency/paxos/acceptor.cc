@@ -137,6 +137,14 @@ void Acceptor::decide(Instance instance) {
   decided_ = std::max(decided_, instance);
 }
 
+void Acceptor::skip_to(Instance at) {
+  JUXMEM_CHECK(can_continue_after(at));
+  decided_ = std::max(decided_, at);
+  log_.drop_before(at + 1);
+  match();
+  apply_hint();
+}
+
 void Acceptor::drop_before(Instance instance) { log_.drop_before(std::min(instance, decided_ + 1)); }
 
 }  // namespace juxmem

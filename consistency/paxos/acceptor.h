@@ -45,6 +45,11 @@ class Acceptor {
   // Forgets decided entries before `instance`.
   void drop_before(Instance instance);
 
+  // Whether the entries that are decided and come after `at` are all here.
+  bool can_continue_after(Instance at) const { return at >= decided_ || log_.first() <= at + 1; }
+  // Everything up to `at` is decided, and its outcome is known here otherwise than by the log: what was accepted beyond stays.
+  void skip_to(Instance at);
+
  private:
   struct Lease {
     Ballot holder;

@@ -212,9 +212,12 @@ TimeNs Replication::next_wakeup() const {
 
 // ---- what is kept -----------------------------------------------------------------------------------------------
 
+bool Replication::is_heard(TimeNs now, const Peer& peer) const {
+  return now - peer.heard < ms_to_ns(config_.timing.election_min_ms + config_.timing.lease_ms);
+}
+
 bool Replication::is_live(TimeNs now, const Peer& peer) const {
-  const TimeNs silence = now - peer.heard;
-  if (silence >= ms_to_ns(config_.timing.election_min_ms + config_.timing.lease_ms)) return false;
+  if (!is_heard(now, peer)) return false;
   return peer.acked >= last() || now - peer.progress < ms_to_ns(config_.timing.stall_ms);
 }
 
@@ -222,16 +225,21 @@ void Replication::truncate(TimeNs now) {
   const EntryLog& log = acceptor_.log();
   Instance all_have = acceptor_.decided();
   Instance live_have = acceptor_.decided();
+  bool is_anybody_returning = false;
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     const Peer& peer = peers_[i];
-    if (i == self_ || is_left_behind(peer)) continue;
+    if (i == self_) continue;
+    if (is_left_behind(peer)) {
+      is_anybody_returning |= is_heard(now, peer);
+      continue;
+    }
     const Instance told = mutant("forget_when_accepted") ? peer.acked : peer.decided;
     const Instance have = peer.known ? told : log.first() - 1;
     all_have = std::min(all_have, have);
     if (is_live(now, peer)) live_have = std::min(live_have, have);
   }
   if (mutant("forget_what_members_lack")) all_have = acceptor_.decided();
-  acceptor_.drop_before(all_have + 1);
+  if (!is_anybody_returning) acceptor_.drop_before(all_have + 1);
   while (log.bytes() > config_.limits.kept_bytes + undecided_bytes_ && log.first() <= live_have) {
     acceptor_.drop_before(log.first() + 1);
   }

@@ -38,7 +38,8 @@ class Replication {
   void advance();
   // Sends entries that members lack and have room for.
   void send_entries(TimeNs now, std::vector<Outgoing>& out);
-  // Forgets what everybody has, or what only silent members lack and is too much.
+  // Forgets what everybody has, or what only silent members lack and is too much. While a member that was left behind is there again,
+  // what comes now is kept for it as for a silent one: it will lack what comes after the snapshot it fetches.
   void truncate(TimeNs now);
   // Heartbeats, notices of decisions, repetitions.
   void tick(TimeNs now, std::vector<Outgoing>& out);
@@ -76,6 +77,7 @@ class Replication {
   };
 
   bool is_left_behind(const Peer& peer) const;
+  bool is_heard(TimeNs now, const Peer& peer) const;
   bool is_live(TimeNs now, const Peer& peer) const;
   // True if the member has taken something in.
   bool acknowledge(TimeNs now, Peer& peer, Instance up_to);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "consistency/paxos/stream_parts.h"
@@ -71,6 +72,29 @@ void Stream::applied(TimeNs now, Instance instance) {
   parts_->applied_moved = now;
 }
 
+void Stream::await_snapshot(TimeNs now) {
+  Parts& parts = *parts_;
+  parts.advance_to(now);
+  parts.awaits_snapshot = true;
+  if (parts.role == StreamRole::kFollower) return;
+  parts.election.fail(parts.now);
+  parts.become(StreamRole::kFollower, 0);
+}
+
+Status Stream::install_snapshot(TimeNs now, Instance at) {
+  Parts& parts = *parts_;
+  parts.advance_to(now);
+  if (at < parts.handed_out || !parts.acceptor.can_continue_after(at)) {
+    return fail(Code::kStale, "a snapshot at " + std::to_string(at) + " does not reach as far as this member's log has forgotten");
+  }
+  if (mutant("install_at_wrong_instance")) ++at;
+  parts.acceptor.skip_to(at);
+  parts.handed_out = parts.applied = at;
+  parts.applied_moved = parts.now;
+  parts.awaits_snapshot = false;
+  return {};
+}
+
 void Stream::report_digest(TimeNs now, Instance instance, std::uint64_t digest) {
   parts_->advance_to(now);
   parts_->digests.add_own(instance, digest);
@@ -125,6 +149,8 @@ StreamStatus Stream::status(TimeNs now) const {
                       .coordinator = parts.coordinator,
                       .ballot = parts.acceptor.promised(),
                       .left_behind = parts.keep_from > parts.acceptor.decided() + 1,
+                      .awaits_snapshot = parts.awaits_snapshot,
+                      .keep_from = parts.keep_from,
                       .decided = parts.acceptor.decided(),
                       .applied = parts.applied,
                       .log_first = log.first(),
@@ -166,7 +192,7 @@ void Stream::Parts::tick_coordinator() {
 
 void Stream::Parts::tick_elections() {
   if (now >= election.deadline()) {
-    if (role == StreamRole::kCandidate || is_stalled()) {
+    if (role == StreamRole::kCandidate || !may_lead()) {
       election.fail(now);
       become(StreamRole::kFollower, 0);
     } else if (quorums.size() == 1) {
@@ -259,6 +285,7 @@ TimeNs Stream::Parts::lease_lost_at() const {
 
 void Stream::Parts::hand_out() {
   if (applied == handed_out) applied_moved = now;
+  if (awaits_snapshot) return;
   const Instance decided = acceptor.decided();
   if (handed_out < decided) out.decided.reserve(decided - handed_out);
   while (handed_out < decided) {

@@ -102,6 +102,8 @@ struct StreamStatus {
   TimeNs lease_until = 0;  // coordinator: reads and grants are safe before this; 0 = no lease
   bool serving = false;    // coordinator whose first own entry is decided
   bool left_behind = false;  // this replica lacks entries that the coordinator does not keep any more
+  bool awaits_snapshot = false;
+  Instance keep_from = 0;    // the coordinator has no entries before this
   Instance decided = 0;
   Instance applied = 0;
   Instance log_first = 0;  // first instance kept
@@ -152,6 +154,15 @@ class Stream {
 
   // The caller has applied all that was handed out up to `instance`.
   void applied(TimeNs now, Instance instance);
+
+  // ---- a member that was left behind ----
+
+  // The caller's state is being replaced: from now on nothing is handed out, and this member leads nothing. It goes on voting: what
+  // it has promised and accepted is not touched.
+  void await_snapshot(TimeNs now);
+  // The caller's state is now the one after `at`, and entries are handed out from there. Error: kStale if it is older than what was
+  // handed out, or if entries behind it are decided and not kept here: a newer snapshot is needed.
+  Status install_snapshot(TimeNs now, Instance at);
 
   // The digest of the state right after applying `instance`; due at every multiple of Timing::digest_every.
   void report_digest(TimeNs now, Instance instance, std::uint64_t digest);

@@ -43,6 +43,13 @@ StreamInvariants::Broken StreamInvariants::on_decided(NodeId node, const Decided
   return remember(decided.instance, value_of(decided.entry), fmt::format("node {} decided another", node));
 }
 
+StreamInvariants::Broken StreamInvariants::on_installed(NodeId node, Instance at) {
+  Instance& handed_out = handed_out_[*quorums_.index_of(node)];
+  if (at < handed_out) return fmt::format("S3: node {} went back from instance {} to {}", node, handed_out, at);
+  handed_out = at;
+  return std::nullopt;
+}
+
 StreamInvariants::Broken StreamInvariants::check_acceptor(std::size_t member, const Stream& stream) {
   const NodeId node = quorums_.node(member);
   const Ballot promised = stream.ballot();

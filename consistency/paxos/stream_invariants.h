@@ -25,6 +25,9 @@ class StreamInvariants {
   // To be called for every entry a replica hands out: S1 (same value everywhere), S3 (in order, once), S4 (nothing after a Stop).
   Broken on_decided(NodeId node, const DecidedEntry& entry);
 
+  // A replica goes on after a snapshot at `at`. S3: never back.
+  Broken on_installed(NodeId node, Instance at);
+
   // To be called between steps. S1: what a quorum holds under one ballot is decided, so nothing else may be. S2: promises never
   // fall, and nothing is held above them. Also: no two coordinators of one ballot. `streams` by member; nullptr = lost.
   Broken check(std::span<const Stream* const> streams);

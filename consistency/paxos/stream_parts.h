@@ -50,6 +50,7 @@ struct Stream::Parts {
   TimeNs coordinator_since = 0;
   Instance keep_from = 0;        // told by the coordinator
   Instance handed_out = 0;
+  bool awaits_snapshot = false;  // hands nothing out and does not lead
   Instance applied = 0;
   TimeNs applied_moved = 0;      // `applied` grew, or had caught up
   std::optional<DueAnswer> due_answer;
@@ -68,6 +69,7 @@ struct Stream::Parts {
   void follow(const Ballot& ballot);
 
   bool is_stalled() const;
+  bool may_lead() const { return !is_stalled() && !awaits_snapshot; }
   bool has_lease() const;
   bool serves() const;
   TimeNs lease_lost_at() const;

@@ -80,7 +80,7 @@ void Stream::Parts::on(NodeId, wire::Nack& message) {
 
 void Stream::Parts::on(NodeId from, wire::Transfer& message) {
   const bool from_coordinator = message.ballot.node == from && message.ballot == acceptor.promised();
-  if (from_coordinator && role == StreamRole::kFollower && !is_stalled()) campaign(message.ballot);
+  if (from_coordinator && role == StreamRole::kFollower && may_lead()) campaign(message.ballot);
 }
 
 // ---- replication ------------------------------------------------------------------------------------------------

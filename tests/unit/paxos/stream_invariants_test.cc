@@ -36,6 +36,13 @@ TEST_F(StreamInvariantsTest, RepetitionsAndGapsBreakS3) {
   EXPECT_TRUE(invariants_.on_decided(1, decided(3, "c")));
 }
 
+TEST_F(StreamInvariantsTest, SnapshotMovesAReplicaForwardOnly) {
+  for (Instance i = 1; i <= 5; ++i) EXPECT_FALSE(invariants_.on_decided(1, decided(i, "a")));
+  EXPECT_FALSE(invariants_.on_installed(2, 3));
+  EXPECT_FALSE(invariants_.on_decided(2, decided(4, "a")));
+  EXPECT_TRUE(invariants_.on_installed(2, 3));
+}
+
 TEST_F(StreamInvariantsTest, EntriesAfterAStopBreakS4) {
   EXPECT_FALSE(invariants_.on_decided(1, decided(1, "", wire::EntryKind::kStop)));
   const auto broken = invariants_.on_decided(1, decided(2, "late"));

@@ -3,14 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "juxmem/base/result.h"
+#include "juxmem/base/snapshot_map.h"
 #include "juxmem/base/types.h"
 #include "juxmem/wire/commands.h"
+#include "juxmem/wire/snapshot_filler.h"
 
 namespace juxmem {
 
@@ -84,6 +86,17 @@ class SessionTable {
   // Over the whole table; constant time.
   std::uint64_t digest() const;
 
+  // ---- snapshots; opening one costs nothing ----
+
+  void open_snapshot(SnapshotNumber number);
+  void close_snapshot(SnapshotNumber number);
+  // Adds rows to the piece from the cursor on; true once all are read. First the living, then the expired.
+  bool read_living(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  bool read_expired(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  std::uint64_t kept_bytes() const { return live_.kept_bytes() + expired_.kept_bytes(); }
+  // Into a table that nothing has changed but earlier rows of the same snapshot at `at`. Error: kProtocol for what no table has.
+  Status restore(const wire::SessionRow& row, Instance at);
+
  private:
   struct Slot {
     std::uint64_t counter = 0;  // 0: never used
@@ -94,14 +107,26 @@ class SessionTable {
     NodeId node = 0;
     std::uint64_t incarnation = 0;
     std::vector<Slot> slots;  // as far as used
+    std::uint64_t cost_bytes() const { return sizeof(Session) + slots.size() * sizeof(Slot); }
+  };
+  struct Expired {
+    SessionId session = 0;
+    Session state;
+    std::uint64_t cost_bytes() const { return sizeof(Expired) + state.cost_bytes(); }
   };
 
+  const Session* expired_session(SessionId session) const;
+  void expire_last(SessionId session, Session ended);
   void forget_oldest_expired();
+  static bool read_session(SessionId number, const Session& session, bool alive, wire::SnapshotCursor& cursor,
+                           wire::SnapshotFiller& filler);
+  Result<Session*> restored_session(const wire::SessionRow& row, Instance at);
 
-  std::map<SessionId, Session> live_;
+  SnapshotMap<SessionId, Session> live_;
   std::map<std::pair<NodeId, std::uint64_t>, SessionId> by_opener_;  // live ones
-  std::map<SessionId, Session> expired_;
-  std::deque<SessionId> expired_order_;  // oldest first
+  SnapshotMap<std::uint64_t, Expired> expired_;                      // in the order of their ends
+  std::map<SessionId, std::uint64_t> expired_places_;
+  std::uint64_t last_place_ = 0;
   std::size_t expired_slots_ = 0;
   std::uint64_t digest_ = 0;  // sum over slots and sessions
 };

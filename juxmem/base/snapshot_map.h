@@ -21,8 +21,9 @@ using SnapshotNumber = std::uint64_t;
 // Thread safety: none. Deterministic.
 // Invariants: a snapshot's rows never change. Nothing is kept aside while no snapshot is open.
 // Ownership: owns all rows; pointers to live rows are valid until the row is erased, to those of snapshots until the map changes.
-// Failure: none; kept_bytes() tells what snapshots cost, so that the owner can close one.
-template <typename Key, typename Row, std::uint64_t (*CostOf)(const Row&)>
+// Failure: none; kept_bytes() tells what snapshots cost (by the rows' cost_bytes() or size() where they have one), so that the owner can
+//   close one.
+template <typename Key, typename Row>
 class SnapshotMap {
  public:
   using Rows = std::map<Key, Row>;
@@ -68,7 +69,7 @@ class SnapshotMap {
     const auto closed = kept_.find(number);
     JUXMEM_CHECK(closed != kept_.end());
     if (closed != kept_.begin()) std::prev(closed)->second.merge(closed->second);
-    for (const auto& [key, row] : closed->second) kept_bytes_ -= cost_of(row);
+    for (const auto& [key, row] : closed->second) kept_bytes_ -= cost_of(key, row);
     kept_.erase(closed);
   }
 
@@ -99,13 +100,25 @@ class SnapshotMap {
 
  private:
   using Kept = std::map<Key, std::optional<Row>>;  // empty: there was none
-  static constexpr std::uint64_t kOverheadBytes = 96;
+  static constexpr std::uint64_t kOverheadBytes = 64;
 
   Kept& newest() { return kept_.rbegin()->second; }
-  static std::uint64_t cost_of(const std::optional<Row>& row) { return kOverheadBytes + (row ? CostOf(*row) : 0); }
+  template <typename T>
+  static std::uint64_t bytes_of(const T& value) {
+    if constexpr (requires { value.cost_bytes(); }) {
+      return value.cost_bytes();
+    } else if constexpr (requires { value.size(); }) {
+      return sizeof(T) + value.size();
+    } else {
+      return sizeof(T);
+    }
+  }
+  static std::uint64_t cost_of(const Key& key, const std::optional<Row>& row) {
+    return kOverheadBytes + bytes_of(key) + (row ? bytes_of(*row) : 0);
+  }
 
   void keep(const Key& key, std::optional<Row> row) {
-    const std::uint64_t bytes = cost_of(row);
+    const std::uint64_t bytes = cost_of(key, row);
     if (newest().try_emplace(key, std::move(row)).second) kept_bytes_ += bytes;
   }
 

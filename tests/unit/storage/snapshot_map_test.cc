@@ -10,8 +10,7 @@
 namespace juxmem {
 namespace {
 
-std::uint64_t size_of_text(const std::string& text) { return text.size(); }
-using Map = SnapshotMap<int, std::string, size_of_text>;
+using Map = SnapshotMap<int, std::string>;
 using Rows = std::map<int, std::string>;
 
 Rows rows_of(const Map& map, SnapshotNumber number) {

@@ -18,8 +18,13 @@ bool same_value(const wire::Entry& a, const wire::Entry& b) {
 
 }  // namespace
 
-Acceptor::Acceptor(TimeNs lease_ns, std::uint64_t batch_bytes, std::uint32_t batch_entries)
-    : lease_ns_(lease_ns), batch_bytes_(batch_bytes), batch_entries_(batch_entries) {}
+Acceptor::Acceptor(Instance base, TimeNs lease_ns, std::uint64_t batch_bytes, std::uint32_t batch_entries)
+    : lease_ns_(lease_ns),
+      batch_bytes_(batch_bytes),
+      batch_entries_(batch_entries),
+      log_(base),
+      decided_(base),
+      matched_(base) {}
 
 bool Acceptor::lease_binds_against(TimeNs now, const wire::Prepare& message) const {
   if (mutant("promise_ignores_lease")) return false;
@@ -89,7 +94,36 @@ void Acceptor::take_in(Instance instance, wire::Entry entry) {
     JUXMEM_CHECK_MSG(same_value(*held, entry), "S1: another value for instance " + std::to_string(instance));
     return;
   }
+  put(instance, std::move(entry));
+}
+
+// Whoever proposes a Stop again or anew has a quorum's promises, and therefore knows that nothing after it was or will be decided under
+// an older ballot: what is held there is forgotten.
+void Acceptor::put(Instance instance, wire::Entry entry) {
+  const bool stops = entry.kind == wire::EntryKind::kStop;
   log_.put(instance, std::move(entry));
+  if (!stops) return;
+  JUXMEM_CHECK(decided_ <= instance);
+  log_.drop_after(instance);
+}
+
+bool Acceptor::learn_end(wire::Ended& message) {
+  const Instance before = decided_;
+  if (message.ballot > promised_) {
+    promised_ = message.ballot;
+    matched_ = decided_;
+  }
+  learn_decided(message.ballot, message.end);
+  Instance instance = message.first;
+  for (wire::Entry& entry : message.entries) {
+    if (instance == decided_ + 1) {
+      put(instance, std::move(entry));
+      ++decided_;
+    }
+    ++instance;
+  }
+  match();
+  return decided_ > before;
 }
 
 void Acceptor::match() {

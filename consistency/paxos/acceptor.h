@@ -12,12 +12,12 @@ namespace juxmem {
 
 // What for: the safe half of the protocol. Whatever else goes wrong, what holds here keeps S1 and S2.
 // Thread safety: none.
-// Invariants: promised() never falls; nothing is accepted below it; what is decided never changes; decided() <= matched().
+// Invariants: nothing of an older ballot is held after a Stop; promised() never falls; nothing is accepted below it; what is decided never changes; decided() <= matched().
 // Ownership: owns the log. Failure: refuses; a decided entry that would change aborts.
 class Acceptor {
  public:
-  // `lease_ns`: how long an answer binds this acceptor to its coordinator. `batch_*`: bounds of one Promise.
-  Acceptor(TimeNs lease_ns, std::uint64_t batch_bytes, std::uint32_t batch_entries);
+  // The log begins after `base`. `lease_ns`: how long an answer binds this acceptor to its coordinator. `batch_*`: bounds of one Promise.
+  Acceptor(Instance base, TimeNs lease_ns, std::uint64_t batch_bytes, std::uint32_t batch_entries);
 
   const Ballot& promised() const { return promised_; }
   Instance decided() const { return decided_; }
@@ -33,6 +33,9 @@ class Acceptor {
   bool accept(TimeNs now, wire::Accept& message);
   // The same without entries.
   bool heartbeat(TimeNs now, const wire::Heartbeat& message);
+
+  // The epoch is over, and these are decided entries of it. True if this acceptor knows more decisions than before.
+  bool learn_end(wire::Ended& message);
 
   // The coordinator's own entry: the next one under its ballot.
   void append_own(Instance instance, wire::Entry entry);
@@ -59,6 +62,7 @@ class Acceptor {
   bool adopt(TimeNs now, const Ballot& ballot);
   bool lease_binds_against(TimeNs now, const wire::Prepare& message) const;
   void take_in(Instance instance, wire::Entry entry);
+  void put(Instance instance, wire::Entry entry);
   void match();
   void apply_hint();
 

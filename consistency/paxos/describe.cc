@@ -63,6 +63,9 @@ struct Describer {
   std::string operator()(const wire::ReadIndexReply& m) const {
     return fmt::format("ReadIndexReply {} at {} of {}", m.tag, m.index, to_string(m.ballot));
   }
+  std::string operator()(const wire::Ended& m) const {
+    return fmt::format("Ended {} from {} {} end {}", to_string(m.ballot), m.first, describe_entries(m.entries, false), m.end);
+  }
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ Election::Election(const StreamConfig& config, const QuorumSystem& quorums)
       quorums_(quorums),
       self_(*quorums.index_of(config.self)),
       random_(config.seed),
+      round_seen_(config.round_floor),
       answers_(quorums.size()) {}
 
 void Election::rearm(TimeNs now) {

@@ -90,7 +90,7 @@ class Election {
   Phase phase_ = Phase::kNone;
   Ballot ballot_;
   Ballot released_;
-  std::uint64_t round_seen_ = 0;
+  std::uint64_t round_seen_;
   std::uint32_t failures_ = 0;
   TimeNs deadline_ = 0;
   TimeNs resend_at_ = 0;

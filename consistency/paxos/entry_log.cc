@@ -38,6 +38,18 @@ void EntryLog::drop_before(Instance instance) {
   if (first_ < instance) first_ = instance;
 }
 
+void EntryLog::drop_after(Instance instance) {
+  JUXMEM_CHECK(instance + 1 >= first_);
+  while (count_ > 0 && last() > instance) {
+    wire::Entry& place = ring_[place_of(last())];
+    if (!is_hole(place)) {
+      bytes_ -= cost_bytes(place);
+      place = {};
+    }
+    --count_;
+  }
+}
+
 void EntryLog::grow_to(std::uint64_t count) {
   std::vector<wire::Entry> larger(std::bit_ceil(count < 64 ? 64 : count));
   for (Instance instance = first_; instance < first_ + count_; ++instance) {

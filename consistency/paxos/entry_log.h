@@ -16,10 +16,13 @@ inline std::uint64_t cost_bytes(const wire::Entry& entry) {
 }
 
 // What for: the entries from first() to last(), in a ring; places without an entry are holes.
-// Thread safety: none. Invariants: the entry at last() is not a hole; bytes() is the sum of the entries' costs.
+// Thread safety: none. Invariants: the entry at last() is not a hole (unless drop_after() left one); bytes() is the sum of the entries' costs.
 // Ownership: shares the entries' bytes. Failure: none.
 class EntryLog {
  public:
+  // Begins after `base`.
+  explicit EntryLog(Instance base = 0) : first_(base + 1) {}
+
   Instance first() const { return first_; }                // may be last() + 1: nothing is kept
   Instance last() const { return first_ + count_ - 1; }
   std::uint64_t bytes() const { return bytes_; }
@@ -37,6 +40,8 @@ class EntryLog {
   void set_ballot(Instance instance, const Ballot& ballot);
   // Forgets what lies before `instance`.
   void drop_before(Instance instance);
+  // Forgets what lies after `instance`, which is not before first() - 1.
+  void drop_after(Instance instance);
 
   static bool is_hole(const wire::Entry& entry) { return entry.ballot == Ballot{}; }
 

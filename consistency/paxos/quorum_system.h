@@ -15,6 +15,7 @@ namespace juxmem {
 struct StreamMember {
   NodeId node = 0;
   SiteId site = 0;
+  bool operator==(const StreamMember&) const = default;
 };
 
 inline constexpr std::size_t kMembersMax = 64;

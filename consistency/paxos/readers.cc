@@ -53,6 +53,16 @@ void Readers::take_answered(Instance handed_out, std::vector<AnsweredRead>& out)
   }
 }
 
+std::vector<std::uint64_t> Readers::take_unplaced() {
+  std::vector<std::uint64_t> tags;
+  for (const Question& question : questions_) tags.insert(tags.end(), question.tags.begin(), question.tags.end());
+  tags.insert(tags.end(), fresh_.begin(), fresh_.end());
+  questions_.clear();
+  fresh_.clear();
+  count_ -= tags.size();
+  return tags;
+}
+
 TimeNs Readers::next_wakeup() const {
   return questions_.empty() ? std::numeric_limits<TimeNs>::max() : ask_again_at_;
 }

@@ -31,6 +31,9 @@ class Readers {
   // Reads whose place is not beyond `handed_out`.
   void take_answered(Instance handed_out, std::vector<AnsweredRead>& out);
 
+  // The epoch is over: takes out the reads that have no place in it.
+  std::vector<std::uint64_t> take_unplaced();
+
   bool has_unplaced() const { return !fresh_.empty() || !questions_.empty(); }
   // When ask() has something to repeat.
   TimeNs next_wakeup() const;

@@ -29,12 +29,15 @@ void Replication::begin(TimeNs now, Elected elected) {
   undecided_bytes_ = 0;
   for (Instance i = std::max(elected.first, acceptor_.decided() + 1); i < elected.first + elected.entries.size(); ++i) {
     wire::Entry& entry = elected.entries[i - elected.first];
-    if (EntryLog::is_hole(entry) || mutant("propose_noops_again")) entry = wire::Entry{};
+    const bool forgotten = entry.kind == wire::EntryKind::kStop && mutant("forget_accepted_stop");
+    if (EntryLog::is_hole(entry) || forgotten || mutant("propose_noops_again")) entry = wire::Entry{};
+    const bool stops = entry.kind == wire::EntryKind::kStop;
     entry.ballot = ballot_;
     undecided_bytes_ += cost_bytes(entry);
     acceptor_.append_own(i, std::move(entry));
+    if (stops) break;
   }
-  first_own_ = append(wire::EntryKind::kNoop, {}, {});
+  first_own_ = is_stopping() ? last() : append(wire::EntryKind::kNoop, {}, {});
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     const PromisedMember& member = elected.members[i];
     Peer peer;
@@ -58,6 +61,11 @@ void Replication::begin(TimeNs now, Elected elected) {
 bool Replication::overloaded() const {
   return undecided_bytes_ >= config_.limits.undecided_bytes ||
          acceptor_.log().bytes() >= config_.limits.kept_bytes + config_.limits.undecided_bytes;
+}
+
+bool Replication::is_stopping() const {
+  const wire::Entry* end = acceptor_.log().at(last());
+  return end != nullptr && end->kind == wire::EntryKind::kStop;
 }
 
 Instance Replication::append(wire::EntryKind kind, Buffer command, Buffer data) {
@@ -246,6 +254,12 @@ void Replication::truncate(TimeNs now) {
 }
 
 bool Replication::is_caught_up(std::size_t member) const { return peers_[member].acked == last(); }
+
+std::vector<std::optional<Instance>> Replication::held() const {
+  std::vector<std::optional<Instance>> held;
+  for (const Peer& peer : peers_) held.push_back(peer.known ? std::optional(peer.acked) : std::nullopt);
+  return held;
+}
 
 std::vector<MemberStatus> Replication::members(TimeNs now) const {
   std::vector<MemberStatus> result;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "consistency/paxos/acceptor.h"
@@ -23,13 +24,16 @@ class Replication {
  public:
   Replication(const StreamConfig& config, const QuorumSystem& quorums, Acceptor& acceptor);
 
-  // Starts under a won ballot: proposes again what the promises told, with Noop in the holes and one at the end.
+  // Starts under a won ballot: proposes again what the promises told, with Noop in the holes and one at the end. A Stop that
+  // some member has accepted is proposed again, and nothing after it.
   void begin(TimeNs now, Elected elected);
 
-  // The Noop that ends begin(): once it is decided, so is all that any earlier coordinator decided.
+  // The Noop (or Stop) that ends begin(): once it is decided, so is all that any earlier coordinator decided.
   Instance first_own() const { return first_own_; }
   Instance last() const { return acceptor_.log().last(); }
   bool overloaded() const;
+  // The log ends in a Stop.
+  bool is_stopping() const;
   Instance append(wire::EntryKind kind, Buffer command, Buffer data);
 
   void on_accepted(TimeNs now, std::size_t from, const wire::Accepted& message);
@@ -50,6 +54,8 @@ class Replication {
   // Another member holds everything.
   bool is_caught_up(std::size_t member) const;
   std::vector<MemberStatus> members(TimeNs now) const;
+  // How far each member is known to hold the log; nullopt: not known.
+  std::vector<std::optional<Instance>> held() const;
 
  private:
   enum class Mode : std::uint8_t {

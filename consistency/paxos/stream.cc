@@ -27,8 +27,19 @@ Stream::~Stream() = default;
 Stream::Stream(Stream&&) noexcept = default;
 Stream& Stream::operator=(Stream&&) noexcept = default;
 
+StreamConfig next_config(const StreamConfig& config, Instance stop, const StopSign& next) {
+  StreamConfig result = config;
+  result.stream.epoch = next.next_epoch;
+  result.members = next.members;
+  result.base = mutant("begin_before_stop") ? stop - 1 : stop;
+  result.round_floor = next.round;
+  result.preferred = next.members.front().node;
+  return result;
+}
+
 void Stream::tick(TimeNs now) {
   parts_->advance_to(now);
+  if (parts_->ending) return parts_->ending->tick(now, parts_->out.messages);
   if (parts_->role == StreamRole::kCoordinator) {
     parts_->tick_coordinator();
   } else {
@@ -38,13 +49,27 @@ void Stream::tick(TimeNs now) {
 
 Result<Instance> Stream::propose(TimeNs now, wire::Entry entry) {
   parts_->advance_to(now);
+  if (parts_->ending) return fail(Code::kStopping);
   if (parts_->role != StreamRole::kCoordinator) return fail(Code::kNotCoordinator);
+  if (parts_->replication.is_stopping() && !mutant("propose_after_stop")) return fail(Code::kStopping);
   if (parts_->handover || parts_->replication.overloaded()) return fail(Code::kOverloaded);
   return parts_->replication.append(wire::EntryKind::kCommand, std::move(entry.command), std::move(entry.data));
 }
 
+Result<Instance> Stream::propose_stop(TimeNs now, std::vector<StreamMember> members) {
+  parts_->advance_to(now);
+  if (parts_->ending) return fail(Code::kStopping);
+  if (parts_->role != StreamRole::kCoordinator) return fail(Code::kNotCoordinator);
+  if (Status ok = check_members(members); !ok) return std::unexpected(ok.error());
+  if (parts_->replication.is_stopping()) return fail(Code::kStopping);
+  if (parts_->handover || parts_->replication.overloaded()) return fail(Code::kOverloaded);
+  const StopSign sign{parts_->config.stream.epoch + 1, parts_->acceptor.promised().round, std::move(members)};
+  return parts_->replication.append(wire::EntryKind::kStop, encode(sign), {});
+}
+
 Status Stream::request_read(TimeNs now, std::uint64_t tag) {
   parts_->advance_to(now);
+  if (parts_->ending) return fail(Code::kStopping);
   if (parts_->readers.full()) return fail(Code::kOverloaded, "too many reads wait for their place in the log");
   parts_->readers.add(tag);
   return {};
@@ -98,7 +123,7 @@ Status Stream::install_snapshot(TimeNs now, Instance at) {
 void Stream::report_digest(TimeNs now, Instance instance, std::uint64_t digest) {
   parts_->advance_to(now);
   parts_->digests.add_own(instance, digest);
-  if (parts_->role == StreamRole::kCoordinator && !parts_->handover) {
+  if (parts_->role == StreamRole::kCoordinator && !parts_->handover && !parts_->replication.is_stopping()) {
     parts_->replication.append(wire::EntryKind::kDigest, DigestCheck::encode(instance, digest), {});
   }
 }
@@ -111,7 +136,7 @@ StreamOutput Stream::take() {
     parts.replication.send_entries(parts.now, parts.out.messages);
     parts.continue_handover();
     parts.replication.truncate(parts.now);
-  } else {
+  } else if (!parts.ending) {
     parts.acceptor.drop_before(parts.keep_from);
   }
   if (parts.due_answer) {
@@ -123,7 +148,7 @@ StreamOutput Stream::take() {
     }
     parts.due_answer.reset();
   }
-  parts.place_reads();
+  if (!parts.ending) parts.place_reads();
   parts.readers.take_answered(parts.handed_out, parts.out.reads);
   parts.out.mismatch = parts.digests.take_mismatch();
   return std::exchange(parts.out, {});
@@ -132,6 +157,7 @@ StreamOutput Stream::take() {
 TimeNs Stream::next_wakeup(TimeNs now) const { return parts_->started ? parts_->next_wakeup() : now; }
 NodeId Stream::coordinator() const { return parts_->coordinator; }
 bool Stream::is_coordinator() const { return parts_->role == StreamRole::kCoordinator; }
+bool Stream::has_ended() const { return parts_->ending.has_value(); }
 bool Stream::serves(TimeNs now) const {
   parts_->advance_to(now);
   return parts_->serves();
@@ -151,6 +177,8 @@ StreamStatus Stream::status(TimeNs now) const {
                       .left_behind = parts.keep_from > parts.acceptor.decided() + 1,
                       .awaits_snapshot = parts.awaits_snapshot,
                       .keep_from = parts.keep_from,
+                      .ended = parts.ending.has_value(),
+                      .end_is_known = parts.ending && parts.ending->everybody_knows(),
                       .decided = parts.acceptor.decided(),
                       .applied = parts.applied,
                       .log_first = log.first(),
@@ -170,10 +198,13 @@ StreamStatus Stream::status(TimeNs now) const {
 Stream::Parts::Parts(StreamConfig stream_config)
     : config(std::move(stream_config)),
       quorums(config.members),
-      acceptor(ms_to_ns(config.timing.lease_ms), config.limits.batch_bytes, config.limits.batch_entries),
+      acceptor(config.base, ms_to_ns(config.timing.lease_ms), config.limits.batch_bytes, config.limits.batch_entries),
       election(config, quorums),
       replication(config, quorums, acceptor),
-      readers(config) {}
+      readers(config),
+      keep_from(config.base + 1),
+      handed_out(config.base),
+      applied(config.base) {}
 
 void Stream::Parts::advance_to(TimeNs time) {
   now = std::max(now, time);
@@ -207,6 +238,7 @@ void Stream::Parts::tick_elections() {
 }
 
 TimeNs Stream::Parts::next_wakeup() const {
+  if (ending) return ending->next_wakeup();
   const bool may_ask = role == StreamRole::kFollower && coordinator != 0;
   TimeNs at = may_ask ? readers.next_wakeup() : std::numeric_limits<TimeNs>::max();
   if (role == StreamRole::kCoordinator) {
@@ -289,11 +321,23 @@ void Stream::Parts::hand_out() {
   const Instance decided = acceptor.decided();
   if (handed_out < decided) out.decided.reserve(decided - handed_out);
   while (handed_out < decided) {
+    JUXMEM_CHECK_MSG(!ending, "S4: an entry is decided after the Stop");
     const wire::Entry* entry = acceptor.log().at(++handed_out);
     JUXMEM_CHECK(entry != nullptr);
     out.decided.push_back({handed_out, *entry});
+    if (entry->kind == wire::EntryKind::kStop) end_at(out.decided.back());
     if (entry->kind == wire::EntryKind::kDigest) digests.add_logged(entry->command);
   }
+}
+
+void Stream::Parts::end_at(const DecidedEntry& stop) {
+  JUXMEM_CHECK_MSG(stop.instance == acceptor.decided(), "S4: an entry is decided after the Stop");
+  std::optional<StopSign> next = decode_stop_sign(config.stream, stop.entry.command);
+  JUXMEM_CHECK(next.has_value());
+  ending.emplace(config, quorums, acceptor);
+  if (role == StreamRole::kCoordinator) ending->announce(now, replication.held(), out.messages);
+  become(StreamRole::kFollower, 0);
+  out.end = StreamEnd{stop.instance, std::move(*next), readers.take_unplaced()};
 }
 
 void Stream::Parts::continue_handover() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "consistency/paxos/quorum_system.h"
+#include "consistency/paxos/stop_sign.h"
 #include "juxmem/base/result.h"
 #include "juxmem/base/timing.h"
 #include "juxmem/base/types.h"
@@ -28,6 +29,8 @@ struct StreamConfig {
   StreamId stream;
   NodeId self = 0;                    // must be a member
   std::vector<StreamMember> members;  // at most 64; the same at every member
+  Instance base = 0;                  // the log begins after it; the state it is applied to contains everything up to there
+  std::uint64_t round_floor = 0;      // the rounds of this epoch's ballots are higher, so that grants keep growing over epochs
   NodeId preferred = 0;               // begins its election at the first tick; 0 = nobody in particular
   Timing timing;
   StreamLimits limits;
@@ -75,15 +78,26 @@ struct DigestMismatch {
   std::uint64_t own = 0;
 };
 
+// The stream's epoch is over; the Stop is the last in `decided` of this output. The next epoch's stream goes on after it, over the state
+// to which it was applied.
+struct StreamEnd {
+  Instance stop = 0;
+  StopSign next;
+  std::vector<std::uint64_t> reads;  // tags that get no answer any more: to be asked again in the next epoch
+};
+// What a member of the next epoch starts it with; `config` is the ended epoch's. Self and seed are the caller's to set.
+StreamConfig next_config(const StreamConfig& config, Instance stop, const StopSign& next);
+
 struct StreamOutput {
   std::vector<Outgoing> messages;
   std::vector<DecidedEntry> decided;  // in order, without gaps, each instance once in the stream's life
   std::vector<AnsweredRead> reads;
   std::vector<RoleChange> roles;
   std::optional<DigestMismatch> mismatch;
+  std::optional<StreamEnd> end;       // once in the stream's life
 
   bool empty() const {
-    return messages.empty() && decided.empty() && reads.empty() && roles.empty() && !mismatch;
+    return messages.empty() && decided.empty() && reads.empty() && roles.empty() && !mismatch && !end;
   }
 };
 
@@ -104,6 +118,8 @@ struct StreamStatus {
   bool left_behind = false;  // this replica lacks entries that the coordinator does not keep any more
   bool awaits_snapshot = false;
   Instance keep_from = 0;    // the coordinator has no entries before this
+  bool ended = false;        // the Stop was handed out
+  bool end_is_known = false; // ended, and every member has said so, too
   Instance decided = 0;
   Instance applied = 0;
   Instance log_first = 0;  // first instance kept
@@ -122,7 +138,7 @@ struct StreamStatus {
 // Failure: messages may be lost, repeated, delayed and reordered; nothing blocks. A broken invariant aborts.
 //
 // Every input may make output: call take() after the inputs of one turn and carry all of it out, in this order:
-// messages (Durable first), decided, reads, roles. Proposals made between two take() calls travel in one batch.
+// messages (Durable first), decided, reads, roles, end. Proposals made between two take() calls travel in one batch.
 class Stream {
  public:
   explicit Stream(StreamConfig config);
@@ -138,11 +154,18 @@ class Stream {
 
   // Puts an entry of kind kCommand into the log; its ballot is set here. The instance is where it will be decided if this
   // coordinator stays; what is really decided comes by take(). Errors: kNotCoordinator; kOverloaded (too much undecided, a
-  // live member too far behind, or the role is being handed over): try again after decisions.
+  // live member too far behind, or the role is being handed over): try again after decisions; kStopping: the epoch is ending, the
+  // entry belongs into the next one.
   Result<Instance> propose(TimeNs now, wire::Entry entry);
 
+  // Ends this epoch: nothing is proposed after the Stop, and once it is decided take() tells the end. `members`: of the next
+  // epoch, the preferred coordinator first. A coordinator that takes over finishes the change if it finds the Stop accepted; if not,
+  // the change is undone, and somebody may propose it again. Errors: kNotCoordinator, kOverloaded, kStopping as above; kInvalid: members
+  // that no stream can have.
+  Result<Instance> propose_stop(TimeNs now, std::vector<StreamMember> members);
+
   // Asks for a linearizable read; take() answers it under `tag`, which is the caller's. Waits while no coordinator can
-  // answer: the caller has its own time limit. Error: kOverloaded.
+  // answer: the caller has its own time limit. Errors: kOverloaded; kStopping: the stream has ended.
   Status request_read(TimeNs now, std::uint64_t tag);
 
   // Hands the coordinator's role to a member: no further proposals until it has caught up (limit: Timing::transfer_ms, then the
@@ -174,6 +197,8 @@ class Stream {
 
   NodeId coordinator() const;  // as far as known; 0 = nobody
   bool is_coordinator() const;
+  // The Stop was handed out: this object answers members that lag, and does nothing else.
+  bool has_ended() const;
   // Coordinates, its first own entry is decided, and its lease holds at `now`.
   bool serves(TimeNs now) const;
   Ballot ballot() const;       // highest promised

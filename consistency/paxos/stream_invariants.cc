@@ -19,8 +19,8 @@ std::uint64_t value_of(const wire::Entry& entry) {
 
 }  // namespace
 
-StreamInvariants::StreamInvariants(QuorumSystem quorums)
-    : quorums_(std::move(quorums)), handed_out_(quorums_.size()), promised_(quorums_.size()) {}
+StreamInvariants::StreamInvariants(QuorumSystem quorums, Instance base)
+    : quorums_(std::move(quorums)), handed_out_(quorums_.size(), base), promised_(quorums_.size()) {}
 
 StreamInvariants::Broken StreamInvariants::remember(Instance instance, std::uint64_t value, const std::string& how) {
   if (instance > values_.size()) values_.resize(instance);

@@ -20,7 +20,8 @@ class StreamInvariants {
  public:
   using Broken = std::optional<std::string>;
 
-  explicit StreamInvariants(QuorumSystem quorums);
+  // The stream's log begins after `base`.
+  explicit StreamInvariants(QuorumSystem quorums, Instance base = 0);
 
   // To be called for every entry a replica hands out: S1 (same value everywhere), S3 (in order, once), S4 (nothing after a Stop).
   Broken on_decided(NodeId node, const DecidedEntry& entry);

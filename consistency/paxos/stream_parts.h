@@ -6,6 +6,7 @@
 #include "consistency/paxos/acceptor.h"
 #include "consistency/paxos/digest_check.h"
 #include "consistency/paxos/election.h"
+#include "consistency/paxos/ending.h"
 #include "consistency/paxos/quorum_system.h"
 #include "consistency/paxos/readers.h"
 #include "consistency/paxos/replication.h"
@@ -39,6 +40,7 @@ struct Stream::Parts {
   Replication replication;
   Readers readers;
   DigestCheck digests;
+  std::optional<Ending> ending;  // once the Stop was handed out
   StreamOutput out;
 
   TimeNs now = 0;
@@ -75,6 +77,7 @@ struct Stream::Parts {
   TimeNs lease_lost_at() const;
 
   void hand_out();
+  void end_at(const DecidedEntry& stop);
   void continue_handover();
   void place_reads();
 
@@ -92,6 +95,7 @@ struct Stream::Parts {
   void on(NodeId from, wire::Transfer& message);
   void on(NodeId from, wire::ReadIndex& message);
   void on(NodeId from, wire::ReadIndexReply& message);
+  void on(NodeId from, wire::Ended& message);
 };
 
 }  // namespace juxmem

@@ -1,4 +1,5 @@
 // What a Stream does with the messages of the other members.
+#include <algorithm>
 #include <utility>
 
 #include "consistency/paxos/stream_parts.h"
@@ -10,11 +11,11 @@ void Stream::receive(TimeNs now, NodeId from, wire::StreamMessage message) {
   Parts& parts = *parts_;
   if (from == parts.config.self || !parts.quorums.index_of(from)) return;
   parts.advance_to(now);
-  std::visit(
-      [&](auto& body) {
-        if (body.stream == parts.config.stream) parts.on(from, body);
-      },
-      message);
+  const StreamId stream = std::visit([](const auto& body) { return body.stream; }, message);
+  if (stream.group != parts.config.stream.group) return;
+  if (stream.epoch != parts.config.stream.epoch && !mutant("count_votes_of_other_epochs")) return;
+  if (parts.ending) return parts.ending->receive(*parts.quorums.index_of(from), message, parts.out.messages);
+  std::visit([&](auto& body) { parts.on(from, body); }, message);
 }
 
 void Stream::Parts::send(NodeId to, wire::StreamMessage message, Durable first) {
@@ -63,6 +64,7 @@ void Stream::Parts::on(NodeId from, wire::Prepare& message) {
 }
 
 void Stream::Parts::on(NodeId from, wire::Promise& message) {
+  if (!stops_are_sound(config.stream, message.entries)) return;
   if (role == StreamRole::kCandidate && message.ballot == election.ballot()) contact = now;
   if (election.on_promise(now, *quorums.index_of(from), message, out.messages)) coordinate();
 }
@@ -86,7 +88,7 @@ void Stream::Parts::on(NodeId from, wire::Transfer& message) {
 // ---- replication ------------------------------------------------------------------------------------------------
 
 void Stream::Parts::on(NodeId from, wire::Accept& message) {
-  if (message.ballot.node != from) return;
+  if (message.ballot.node != from || !stops_are_sound(config.stream, message.entries)) return;
   const Ballot ballot = message.ballot;
   if (!acceptor.accept(now, message)) return refuse(from, ballot);
   follow(ballot);
@@ -106,6 +108,38 @@ void Stream::Parts::on(NodeId from, wire::Heartbeat& message) {
 
 void Stream::Parts::on(NodeId from, wire::Accepted& message) {
   if (role == StreamRole::kCoordinator) replication.on_accepted(now, *quorums.index_of(from), message);
+}
+
+// ---- the end ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+// The entries lie before or at the end, and the end alone is a Stop.
+bool is_sound(const StreamId& stream, const wire::Ended& message) {
+  if (message.first > message.end + 1 || message.entries.size() > message.end + 1 - message.first) return false;
+  for (std::size_t i = 0; i < message.entries.size(); ++i) {
+    const wire::Entry& entry = message.entries[i];
+    const bool is_end = message.first + i == message.end;
+    if (EntryLog::is_hole(entry) || is_end != (entry.kind == wire::EntryKind::kStop)) return false;
+  }
+  return stops_are_sound(stream, message.entries);
+}
+
+}  // namespace
+
+void Stream::Parts::on(NodeId from, wire::Ended& message) {
+  if (!is_sound(config.stream, message)) return;
+  if (role != StreamRole::kFollower) step_down();
+  contact = now;
+  const bool asks_nothing = message.entries.empty();
+  const bool progress = acceptor.learn_end(message);
+  if (acceptor.decided() >= message.end) {
+    due_answer = {from, acceptor.promised(), 0};
+  } else if (progress || asks_nothing) {
+    send(from, wire::PreVote{config.stream, acceptor.promised().round, acceptor.decided()}, Durable::kNothing);
+  } else {
+    keep_from = std::max(keep_from, message.first);  // what it lacks is not kept any more
+  }
 }
 
 // ---- reads ------------------------------------------------------------------------------------------------------

@@ -118,7 +118,18 @@ struct ReadIndexReply {
   bool operator==(const ReadIndexReply&) const = default;
 };
 
+// The stream's epoch is over: everything up to `end`, which is a Stop, is decided. To a member that does not know it; answered by
+// Accepted when it has all entries, by PreVote when it needs more of them.
+struct Ended {
+  StreamId stream;
+  Ballot ballot;               // the sender has promised this one; nothing decided is of a higher one
+  Instance first = 0;          // instance of entries[0]
+  std::vector<Entry> entries;  // decided
+  Instance end = 0;
+  bool operator==(const Ended&) const = default;
+};
+
 using StreamMessage = std::variant<PreVote, PreVoteReply, Prepare, Promise, Accept, Accepted, Heartbeat, Nack,
-                                   Transfer, ReadIndex, ReadIndexReply>;
+                                   Transfer, ReadIndex, ReadIndexReply, Ended>;
 
 }  // namespace juxmem::wire

@@ -36,6 +36,7 @@
   /* The following never reach a C caller; agents and coordinators use them between themselves. */   \
   X(ENOTCOORDINATOR, kNotCoordinator, 64, "this node does not lead the group")                       \
   X(EOVERLOADED, kOverloaded, 65, "too much is undecided; wait for decisions")                       \
+  X(ESTOPPING, kStopping, 71, "the group is moving to its next epoch; ask again there")              \
   X(EEXPIRED, kSessionExpired, 66, "the session has expired")                                        \
   X(ESTALE, kStale, 67, "an older operation or grant than one already seen")                         \
   X(EEPOCH, kWrongEpoch, 68, "the group has moved to another epoch")                                 \

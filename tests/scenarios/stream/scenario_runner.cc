@@ -8,11 +8,15 @@
 //   propose NODE TEXT ...                    one entry per text, all in one turn
 //   read NODE TAG                            asks for a linearizable read
 //   transfer FROM TO                         hands the role over
+//   stop NODE NODE:SITE ...                  ends the epoch; these are the next one's members
+//   join NODE FROM                           a new member begins the epoch that FROM has entered, with FROM's state
 //   cut FROM TO | mend FROM TO               messages of this direction are lost, or not any more
 //   crash NODE                               for ever
 //   status NODE                              role, ballot and place
+// Members of a next epoch that were members before begin it by themselves. Lines of later epochs tell their number.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <deque>
 #include <fstream>
 #include <iostream>
@@ -51,13 +55,23 @@ class Scenario {
       std::uint64_t tag = 0;
       words >> node >> tag;
       if (Status asked = stream(node).request_read(now_, tag); !asked) say(to_string(asked.error()));
-      carry_out(node);
+      carry_out_all(node);
     } else if (verb == "transfer") {
       NodeId from = 0;
       NodeId to = 0;
       words >> from >> to;
       if (Status begun = stream(from).transfer(now_, to); !begun) say(to_string(begun.error()));
-      carry_out(from);
+      carry_out_all(from);
+    } else if (verb == "stop") {
+      NodeId node = 0;
+      words >> node;
+      if (Result<Instance> place = stream(node).propose_stop(now_, read_members(words)); !place) say(to_string(place.error()));
+      carry_out_all(node);
+    } else if (verb == "join") {
+      NodeId node = 0;
+      NodeId from = 0;
+      words >> node >> from;
+      begin_epoch(node, configs_.at(from));
     } else if (verb == "cut" || verb == "mend") {
       std::pair<NodeId, NodeId> way;
       words >> way.first >> way.second;
@@ -87,32 +101,43 @@ class Scenario {
   Stream& stream(NodeId node) {
     const auto found = streams_.find(node);
     JUXMEM_CHECK_MSG(found != streams_.end(), "the scenario names a node that is not there");
-    return *found->second;
+    return *found->second.rbegin()->second;
+  }
+
+  static std::vector<StreamMember> read_members(std::istringstream& words) {
+    std::vector<StreamMember> members;
+    std::string word;
+    while (words >> word) {
+      const std::size_t colon = word.find(':');
+      members.push_back({static_cast<NodeId>(std::stoul(word.substr(0, colon))),
+                         static_cast<SiteId>(std::stoul(word.substr(colon + 1)))});
+    }
+    return members;
   }
 
   void make_members(std::istringstream& words) {
     StreamConfig config;
     config.stream = {1, 1};
-    std::string word;
-    while (words >> word) {
-      if (word == "preferred") {
-        words >> config.preferred;
-        continue;
-      }
-      const std::size_t colon = word.find(':');
-      config.members.push_back({static_cast<NodeId>(std::stoul(word.substr(0, colon))),
-                                static_cast<SiteId>(std::stoul(word.substr(colon + 1)))});
+    const std::string text = words.str();
+    const std::size_t preferred = text.find(" preferred ");
+    if (preferred != std::string::npos) config.preferred = static_cast<NodeId>(std::stoul(text.substr(preferred + 11)));
+    std::istringstream names(text.substr(text.find(' '), preferred == std::string::npos ? preferred : preferred - text.find(' ')));
+    config.members = read_members(names);
+    for (const StreamMember& member : config.members) begin_epoch(member.node, config);
+  }
+
+  void begin_epoch(NodeId node, StreamConfig config) {
+    config.self = node;
+    config.seed = node;
+    const std::uint32_t epoch = config.stream.epoch;
+    if (!invariants_.contains(epoch)) {
+      invariants_[epoch] = std::make_unique<StreamInvariants>(QuorumSystem(config.members), config.base);
     }
-    invariants_ = std::make_unique<StreamInvariants>(QuorumSystem(config.members));
-    for (const StreamMember& member : config.members) {
-      config.self = member.node;
-      config.seed = member.node;
-      streams_[member.node] = std::make_unique<Stream>(config);
-    }
-    for (const StreamMember& member : config.members) {
-      stream(member.node).tick(now_);
-      carry_out(member.node);
-    }
+    configs_[node] = config;
+    std::unique_ptr<Stream>& stream = streams_[node][epoch];
+    stream = std::make_unique<Stream>(std::move(config));
+    stream->tick(now_);
+    carry_out(node, epoch);
   }
 
   void propose(std::istringstream& words) {
@@ -124,7 +149,7 @@ class Scenario {
       const Result<Instance> place = stream(node).propose(now_, std::move(entry));
       if (!place) say(fmt::format("{} refused: {}", text, to_string(place.error())));
     }
-    carry_out(node);
+    carry_out_all(node);
   }
 
   void pass_one_ms() {
@@ -132,53 +157,74 @@ class Scenario {
     while (!flight_.empty() && flight_.front().at <= now_) {
       InFlight next = std::move(flight_.front());
       flight_.pop_front();
-      if (!streams_.contains(next.to)) continue;
-      say(fmt::format("{} -> {} {}", next.from, next.to, describe(next.message)));
-      stream(next.to).receive(now_, next.from, std::move(next.message));
-      carry_out(next.to);
+      const std::uint32_t epoch = epoch_of(next.message);
+      const auto node = streams_.find(next.to);
+      if (node == streams_.end() || !node->second.contains(epoch)) continue;
+      say(epoch, fmt::format("{} -> {} {}", next.from, next.to, describe(next.message)));
+      node->second.at(epoch)->receive(now_, next.from, std::move(next.message));
+      carry_out(next.to, epoch);
     }
-    for (const auto& [node, stream] : streams_) {
-      if (stream->next_wakeup(now_) > now_) continue;
-      stream->tick(now_);
-      carry_out(node);
+    for (const auto& [node, epochs] : streams_) {
+      for (const auto& [epoch, stream] : epochs) {
+        if (stream->next_wakeup(now_) > now_) continue;
+        stream->tick(now_);
+        carry_out(node, epoch);
+      }
     }
   }
 
-  void carry_out(NodeId node) {
-    StreamOutput out = stream(node).take();
+  static std::uint32_t epoch_of(const wire::StreamMessage& message) {
+    return std::visit([](const auto& kind) { return kind.stream.epoch; }, message);
+  }
+
+  void carry_out_all(NodeId node) { carry_out(node, streams_.at(node).rbegin()->first); }
+
+  void carry_out(NodeId node, std::uint32_t epoch) {
+    Stream& stream = *streams_.at(node).at(epoch);
+    StreamOutput out = stream.take();
     for (const RoleChange& role : out.roles) {
       const std::string first_own = role.first_own == 0 ? "" : fmt::format(", first own entry at {}", role.first_own);
       const std::string whom = role.coordinator == 0 ? "nobody" : std::to_string(role.coordinator);
-      say(fmt::format("{} is {} ({}), coordinator {}{}", node, to_string(role.role), to_string(role.ballot), whom, first_own));
+      say(epoch, fmt::format("{} is {} ({}), coordinator {}{}", node, to_string(role.role), to_string(role.ballot), whom, first_own));
     }
     for (const DecidedEntry& decided : out.decided) {
-      say(fmt::format("{} decided {} {}", node, decided.instance, describe(decided.entry)));
-      const auto broken = invariants_->on_decided(node, decided);
+      say(epoch, fmt::format("{} decided {} {}", node, decided.instance, describe(decided.entry)));
+      const auto broken = invariants_.at(epoch)->on_decided(node, decided);
       JUXMEM_CHECK_MSG(!broken, *broken);
-      stream(node).applied(now_, decided.instance);
+      stream.applied(now_, decided.instance);
     }
-    for (const AnsweredRead& read : out.reads) say(fmt::format("{} answers read {} at {}", node, read.tag, read.instance));
+    for (const AnsweredRead& read : out.reads) say(epoch, fmt::format("{} answers read {} at {}", node, read.tag, read.instance));
     for (Outgoing& outgoing : out.messages) {
       if (cut_.contains({node, outgoing.to})) {
-        say(fmt::format("{} -x {} {}", node, outgoing.to, describe(outgoing.message)));
+        say(epoch, fmt::format("{} -x {} {}", node, outgoing.to, describe(outgoing.message)));
       } else {
         flight_.push_back({now_ + ms_to_ns(1), node, outgoing.to, std::move(outgoing.message)});
       }
     }
+    if (out.end) enter_next(node, *out.end);
+  }
+
+  void enter_next(NodeId node, const StreamEnd& end) {
+    const StreamConfig next = next_config(configs_.at(node), end.stop, end.next);
+    const bool is_member = std::ranges::find(next.members, node, &StreamMember::node) != next.members.end();
+    say(fmt::format("{} {} epoch {} after {}", node, is_member ? "enters" : "is no member of", next.stream.epoch, end.stop));
+    if (is_member) begin_epoch(node, next);
   }
 
   void show_status(NodeId node) {
     const StreamStatus status = stream(node).status(now_);
     say(fmt::format("{}: {} of {}, coordinator {}, decided {}, last {}{}", node, to_string(status.role),
                     to_string(status.ballot), status.coordinator, status.decided, status.log_last,
-                    stream(node).serves(now_) ? ", serves" : ""));
+                    stream(node).serves(now_) ? ", serves" : status.ended ? ", ended" : ""));
   }
 
+  void say(std::uint32_t epoch, const std::string& what) { say(epoch == 1 ? what : fmt::format("epoch {}: {}", epoch, what)); }
   void say(const std::string& what) { transcript_ += fmt::format("> {:>5} {}\n", now_ / ms_to_ns(1), what); }
 
   TimeNs now_ = ms_to_ns(1000);
-  std::map<NodeId, std::unique_ptr<Stream>> streams_;
-  std::unique_ptr<StreamInvariants> invariants_;
+  std::map<NodeId, std::map<std::uint32_t, std::unique_ptr<Stream>>> streams_;  // by node and epoch
+  std::map<NodeId, StreamConfig> configs_;                                      // of each node's last epoch
+  std::map<std::uint32_t, std::unique_ptr<StreamInvariants>> invariants_;       // by epoch
   std::deque<InFlight> flight_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::string transcript_;

@@ -19,11 +19,16 @@ void StreamWorld::choose_shape() {
   const std::vector<int>& shape = kShapes[random_.below(kShapes.size())];
   NodeId node = 1;
   for (std::size_t site = 0; site < shape.size(); ++site) {
-    for (int i = 0; i < shape[site]; ++i) members_.push_back({node++, static_cast<SiteId>(site + 1)});
+    for (int i = 0; i < shape[site]; ++i) config_.members.push_back({node++, static_cast<SiteId>(site + 1)});
+  }
+  for (const StreamMember& member : config_.members) nodes_.emplace_back().id = member.node;
+  change_ppm_ = std::array{0U, 2'000U, 20'000U}[random_.below(3)];
+  for (std::uint64_t spares = change_ppm_ == 0 ? 0 : random_.below(4); spares > 0; --spares) nodes_.emplace_back().id = node++;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i].site = i < config_.members.size() ? config_.members[i].site : static_cast<SiteId>(1 + random_.below(shape.size()));
   }
   config_.stream = {7, 1};
-  config_.members = members_;
-  config_.preferred = random_.chance(500'000) ? members_[random_.below(members_.size())].node : 0;
+  config_.preferred = random_.chance(500'000) ? config_.members[random_.below(config_.members.size())].node : 0;
   config_.timing.digest_every = 16;
   if (random_.chance(500'000)) {
     config_.limits.batch_entries = static_cast<std::uint32_t>(1 + random_.below(4));
@@ -41,7 +46,7 @@ void StreamWorld::choose_network() {
   network_.delay_min = 50 * kUs;
   network_.delay_max = std::array{1'000, 5'000, 40'000}[random_.below(3)] * kUs;
   network_.late_max = std::array{50, 250, 1'000}[random_.below(3)] * 1000 * kUs;
-  network_.blocked.assign(members_.size(), std::vector<bool>(members_.size(), false));
+  network_.blocked.assign(nodes_.size(), std::vector<bool>(nodes_.size(), false));
 }
 
 // ---- clients ------------------------------------------------------------------------------------------------------
@@ -54,25 +59,33 @@ void StreamWorld::clients_work() {
 
 void StreamWorld::client_step() {
   const std::size_t reader = any_node();
-  if (Node& node = nodes_[reader]; node.stream && now_ >= node.paused_until && node.reads.size() < 1000) {
-    node.reads[++tags_] = {acknowledged_};
-    with(reader, [tag = tags_](Stream& stream, TimeNs now) { (void)stream.request_read(now, tag); });
+  Node& asked = nodes_[reader];
+  if (Stream* stream = present(reader); stream != nullptr && now_ >= asked.paused_until && asked.reads.size() < 1000 && !asked.end &&
+                                        !stream->has_ended()) {
+    asked.reads[++tags_] = {acknowledged_};
+    with(reader, asked.parts.rbegin()->first, [tag = tags_](Stream& stream, TimeNs now) { (void)stream.request_read(now, tag); });
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (!nodes_[i].stream || now_ < nodes_[i].paused_until || !nodes_[i].stream->is_coordinator()) continue;
+    const Stream* leader = present(i);
+    if (leader == nullptr || now_ < nodes_[i].paused_until || !leader->is_coordinator()) continue;
+    const std::uint32_t epoch = nodes_[i].parts.rbegin()->first;
     const std::uint64_t count = 1 + random_.below(4);
-    with(i, [&](Stream& stream, TimeNs now) {
+    const bool changes = random_.chance(change_ppm_);
+    if (changes && random_.chance(500'000)) change_members(i);
+    with(i, epoch, [&](Stream& stream, TimeNs now) {
       for (std::uint64_t n = 0; n < count; ++n) {
         wire::Entry entry{{}, wire::EntryKind::kCommand, Buffer::copy_of(fmt::format("v{}", ++values_)), {}};
         (void)stream.propose(now, std::move(entry));
       }
     });
+    if (changes) change_members(i);
     if (random_.chance(100'000)) {  // a grant tells another replica what is decided
       const std::size_t other = any_node();
-      const Ballot ballot = nodes_[i].stream->ballot();
-      const Instance decided = nodes_[i].handed_out;
-      if (nodes_[i].stream->is_coordinator()) {
-        with(other, [=](Stream& stream, TimeNs now) { stream.learn_decided(now, ballot, decided); });
+      const Stream* still = present(i);
+      if (still != nullptr && still->is_coordinator() && present(other) != nullptr) {
+        const Ballot ballot = still->ballot();
+        const Instance decided = nodes_[i].handed_out;
+        with(other, nodes_[other].parts.rbegin()->first, [=](Stream& stream, TimeNs now) { stream.learn_decided(now, ballot, decided); });
       }
     }
   }
@@ -91,11 +104,11 @@ void StreamWorld::faults_strike() {
 void StreamWorld::strike() {
   const std::size_t victim = any_node();
   // Half of the time, strike where it hurts most.
-  const auto leader = std::find_if(nodes_.begin(), nodes_.end(),
-                                   [](const Node& node) { return node.stream && node.stream->is_coordinator(); });
-  const std::size_t target = leader != nodes_.end() && random_.chance(500'000)
-                                 ? static_cast<std::size_t>(leader - nodes_.begin())
-                                 : victim;
+  std::size_t target = victim;
+  for (std::size_t i = nodes_.size(); i-- > 0;) {
+    if (present(i) != nullptr && present(i)->is_coordinator()) target = i;
+  }
+  if (random_.chance(500'000)) target = victim;
   auto& blocked = network_.blocked;
   const std::uint64_t kind = random_.below(10);
   note(fmt::format("fault {} at {}", kind, nodes_[target].id));
@@ -122,7 +135,8 @@ void StreamWorld::strike() {
     case 6: crash(target); break;
     case 7: nodes_[target].hung_until = now_ + random_.between(0, 3'000'000 * kUs); break;
     case 8:
-      with(target, [to = nodes_[victim].id](Stream& stream, TimeNs now) { (void)stream.transfer(now, to); });
+      if (nodes_[target].parts.empty()) break;
+      with(target, nodes_[target].parts.rbegin()->first, [to = nodes_[victim].id](Stream& stream, TimeNs now) { (void)stream.transfer(now, to); });
       if (random_.chance(500'000)) {  // and soon it hears nobody
         schedule(now_ + random_.between(0, 2 * network_.delay_max), [this, target] {
           for (std::size_t i = 0; faults_on_ && i < nodes_.size(); ++i) network_.blocked[i][target] = true;
@@ -138,13 +152,13 @@ void StreamWorld::strike() {
 
 // For ever, and only as many as the quorums bear.
 void StreamWorld::crash(std::size_t index) {
-  std::uint64_t alive = 0;
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (i != index && nodes_[i].stream && !nodes_[i].stream->status(clock_of(nodes_[i])).left_behind) alive |= 1ULL << i;
-  }
-  if (!QuorumSystem(members_).is_quorum(alive)) return;
-  nodes_[index].stream.reset();
-  nodes_[index].reads.clear();
+  Node& node = nodes_[index];
+  if (node.crashed || !bears_loss_of(node)) return;
+  node.crashed = true;
+  node.parts.clear();
+  node.reads.clear();
+  node.unapplied.clear();
+  node.end.reset();
 }
 
 void StreamWorld::heal() {
@@ -154,24 +168,39 @@ void StreamWorld::heal() {
   network_.loss_ppm = network_.repeat_ppm = network_.late_ppm = 0;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].paused_until = nodes_[i].hung_until = 0;
-    if (nodes_[i].stream) apply(i);
+    apply(i);
   }
 }
 
-// One coordinator serves, everybody alive follows it, holds all it has decided, and waits for nothing.
+// In the last epoch one coordinator serves, everybody alive follows it, holds all it has decided, and waits for nothing; of earlier
+// ones everybody alive knows the end, if anybody alive can tell it.
 bool StreamWorld::finished() {
-  const auto leader = std::find_if(nodes_.begin(), nodes_.end(), [this](const Node& node) {
-    return node.stream && node.stream->serves(clock_of(node));
-  });
-  bool someone_left_behind = false;
+  const std::uint32_t last = epochs_.rbegin()->first;
+  const Node* leader = nullptr;
   for (const Node& node : nodes_) {
-    if (node.stream && node.stream->status(clock_of(node)).left_behind) someone_left_behind = true;
+    for (const auto& [epoch, part] : node.parts) {
+      if (part.stream->status(clock_of(node)).left_behind && !part.stream->has_ended()) {
+        return config_.limits.kept_bytes < (1U << 20);
+      }
+      if (epoch == last && part.stream->serves(clock_of(node))) leader = &node;
+    }
   }
-  if (someone_left_behind) return config_.limits.kept_bytes < (1U << 20);
-  if (leader == nodes_.end()) return false;
+  if (leader == nullptr) return false;
+  const Stream& log = *leader->parts.at(last).stream;
   for (const Node& node : nodes_) {
-    if (!node.stream) continue;
-    if (node.stream->coordinator() != leader->id || node.applied != leader->stream->last() || !node.reads.empty()) return false;
+    for (const auto& [epoch, part] : node.parts) {
+      const auto knows = [epoch](const Node& other) {
+        return other.parts.contains(epoch) && other.parts.at(epoch).stream->has_ended();
+      };
+      if (epoch < last && !part.stream->has_ended() && std::ranges::any_of(nodes_, knows)) return false;
+    }
+  }
+  for (const StreamMember& member : epochs_.at(last).members) {
+    const Node& node = nodes_[index_of(member.node)];
+    if (node.crashed) continue;
+    if (!node.parts.contains(last)) return false;
+    const Stream& stream = *node.parts.at(last).stream;
+    if (stream.coordinator() != leader->id || node.applied != log.last() || !node.reads.empty()) return false;
     if (node.digest != leader->digest) fail(fmt::format("S3: the states of {} and {} differ", node.id, leader->id));
   }
   return true;

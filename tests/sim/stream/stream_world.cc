@@ -7,6 +7,7 @@
 
 #include "consistency/paxos/describe.h"
 #include "juxmem/base/digest.h"
+#include "juxmem/base/mutant.h"
 
 namespace juxmem::sim {
 namespace {
@@ -22,17 +23,14 @@ StreamWorld::StreamWorld(std::uint64_t seed, bool keep_trace)
     : seed_(seed), keep_trace_(keep_trace), random_(seed * 0x9E3779B97F4A7C15ULL + 1) {
   choose_shape();
   choose_network();
-  invariants_ = std::make_unique<StreamInvariants>(QuorumSystem(members_));
-  for (std::size_t i = 0; i < members_.size(); ++i) {
-    StreamConfig config = config_;
-    config.self = members_[i].node;
-    config.seed = random_.next();
-    Node& node = nodes_.emplace_back();
-    node.id = config.self;
-    node.stream = std::make_unique<Stream>(std::move(config));
+  open_epoch(config_, 0, 0);
+  for (Node& node : nodes_) {
     node.clock_offset = kHourNs + random_.between(0, kHourNs);
     node.clock_ppm = random_.between(-config_.timing.clock_drift_ppm / 2, config_.timing.clock_drift_ppm / 2);
-    schedule(random_.between(0, ms_to_ns(20)), [this, i] { with(i, [](Stream& s, TimeNs now) { s.tick(now); }); });
+  }
+  for (const StreamMember& member : config_.members) {
+    const std::size_t index = index_of(member.node);
+    schedule(random_.between(0, ms_to_ns(20)), [this, index] { start_part(index, config_); });
   }
 }
 
@@ -75,26 +73,30 @@ TimeNs StreamWorld::clock_of(const Node& node) const {
 }
 
 // A paused node takes its inputs in when it goes on.
-void StreamWorld::with(std::size_t index, const std::function<void(Stream&, TimeNs)>& input) {
+void StreamWorld::with(std::size_t index, std::uint32_t epoch, const std::function<void(Stream&, TimeNs)>& input) {
   Node& node = nodes_[index];
-  if (!node.stream) return;
+  const auto part = node.parts.find(epoch);
+  if (part == node.parts.end()) return;
   if (now_ < node.paused_until) {
-    schedule(node.paused_until, [this, index, input] { with(index, input); });
+    schedule(node.paused_until, [this, index, epoch, input] { with(index, epoch, input); });
     return;
   }
-  input(*node.stream, clock_of(node));
-  carry_out(index);
+  input(*part->second.stream, clock_of(node));
+  carry_out(index, epoch);
 }
 
-void StreamWorld::carry_out(std::size_t index) {
+void StreamWorld::carry_out(std::size_t index, std::uint32_t epoch) {
   Node& node = nodes_[index];
-  StreamOutput out = node.stream->take();
+  Stream& stream = *node.parts.at(epoch).stream;
+  bool coordinates = stream.is_coordinator();
+  StreamOutput out = stream.take();
+  coordinates = coordinates || stream.is_coordinator();
   for (Outgoing& outgoing : out.messages) send(index, std::move(outgoing));
   for (DecidedEntry& decided : out.decided) {
     if (keep_trace_) note(fmt::format("{} decided {} {}", node.id, decided.instance, describe(decided.entry)));
-    if (auto broken = invariants_->on_decided(node.id, decided)) fail(*broken);
+    if (auto broken = epochs_.at(epoch).invariants->on_decided(node.id, decided)) fail(*broken);
     node.handed_out = decided.instance;
-    if (node.stream->is_coordinator()) acknowledged_ = std::max(acknowledged_, decided.instance);
+    if (coordinates) acknowledged_ = std::max(acknowledged_, decided.instance);
     node.unapplied.push_back(std::move(decided));
   }
   for (const AnsweredRead& read : out.reads) check_read(node, read);
@@ -104,24 +106,28 @@ void StreamWorld::carry_out(std::size_t index) {
     }
   }
   if (out.mismatch) fail(fmt::format("S3: the digest of node {} differs at {}", node.id, out.mismatch->instance));
+  if (out.end) node.end = std::move(out.end);
+  arm(index, epoch);
   apply(index);
-  arm(index);
 }
 
 void StreamWorld::apply(std::size_t index) {
   Node& node = nodes_[index];
   if (node.unapplied.empty() || now_ < node.hung_until) return;
+  const std::uint32_t epoch = node.parts.rbegin()->first;
+  Stream& stream = *node.parts.rbegin()->second.stream;
   for (const DecidedEntry& decided : std::exchange(node.unapplied, {})) {
     if (decided.entry.kind == wire::EntryKind::kCommand) {
       node.digest = digest_of(decided.entry.command.bytes(), node.digest);
     }
     node.applied = decided.instance;
-    node.stream->applied(clock_of(node), node.applied);
+    stream.applied(clock_of(node), node.applied);
     if (node.applied % config_.timing.digest_every == 0) {
-      node.stream->report_digest(clock_of(node), node.applied, node.digest);
+      stream.report_digest(clock_of(node), node.applied, node.digest);
     }
   }
-  carry_out(index);
+  carry_out(index, epoch);
+  if (node.end && node.applied == node.end->stop) end_epoch(index);
 }
 
 void StreamWorld::check_read(Node& node, const AnsweredRead& read) {
@@ -137,20 +143,25 @@ void StreamWorld::check_read(Node& node, const AnsweredRead& read) {
   node.reads.erase(asked);
 }
 
-void StreamWorld::arm(std::size_t index) {
+void StreamWorld::arm(std::size_t index, std::uint32_t epoch) {
   Node& node = nodes_[index];
+  Part& part = node.parts.at(epoch);
   const TimeNs local = clock_of(node);
-  const TimeNs wait = std::max<TimeNs>(node.stream->next_wakeup(local) - local, 0);
-  if (wait > kHourNs) return;
+  const TimeNs wake_at = part.stream->next_wakeup(local);
+  if (wake_at - local > kHourNs) return;
+  const TimeNs wait = std::max<TimeNs>(wake_at - local, 0);
   // A little late rather than early, whatever the clock's rate.
   const TimeNs at = now_ + wait + wait / 100 + 1'000;
-  if (node.wake_at > now_ && node.wake_at <= at) return;
-  node.wake_at = at;
-  schedule(at, [this, index, at] {
-    if (nodes_[index].wake_at != at) return;
-    with(index, [](Stream& stream, TimeNs now) { stream.tick(now); });
+  if (part.wake_at > now_ && part.wake_at <= at) return;
+  part.wake_at = at;
+  schedule(at, [this, index, epoch, at] {
     const Node& node = nodes_[index];
-    if (node.stream && now_ >= node.paused_until && node.stream->next_wakeup(clock_of(node)) <= clock_of(node)) {
+    auto part = node.parts.find(epoch);
+    if (part == node.parts.end() || part->second.wake_at != at) return;
+    with(index, epoch, [](Stream& stream, TimeNs now) { stream.tick(now); });
+    part = node.parts.find(epoch);
+    if (part == node.parts.end() || now_ < node.paused_until) return;
+    if (part->second.stream->next_wakeup(clock_of(node)) <= clock_of(node)) {
       fail(fmt::format("node {} wants to be woken for ever", node.id));
     }
   });
@@ -172,9 +183,12 @@ void StreamWorld::send(std::size_t from, Outgoing outgoing) {
 }
 
 void StreamWorld::deliver(std::size_t from, std::size_t to, wire::StreamMessage message) {
-  if (!nodes_[to].stream) return;
-  if (keep_trace_) note(fmt::format("{} -> {} {}", nodes_[from].id, nodes_[to].id, describe(message)));
-  with(to, [from_node = nodes_[from].id, message = std::move(message)](Stream& stream, TimeNs now) {
+  Node& node = nodes_[to];
+  std::uint32_t epoch = std::visit([](const auto& kind) { return kind.stream.epoch; }, message);
+  if (mutant("count_votes_of_other_epochs") && !node.parts.empty()) epoch = node.parts.rbegin()->first;
+  if (!node.parts.contains(epoch)) return;
+  if (keep_trace_) note(fmt::format("{} -> {} epoch {} {}", nodes_[from].id, node.id, epoch, describe(message)));
+  with(to, epoch, [from_node = nodes_[from].id, message = std::move(message)](Stream& stream, TimeNs now) {
     stream.receive(now, from_node, message);
   });
 }
@@ -182,9 +196,15 @@ void StreamWorld::deliver(std::size_t from, std::size_t to, wire::StreamMessage 
 // ---- verdict ----------------------------------------------------------------------------------------------------
 
 void StreamWorld::check() {
-  std::vector<const Stream*> streams;
-  for (const Node& node : nodes_) streams.push_back(node.stream.get());
-  if (auto broken = invariants_->check(streams)) fail(*broken);
+  for (auto& [number, epoch] : epochs_) {
+    std::vector<const Stream*> streams;
+    for (const StreamMember& member : epoch.members) {
+      const Node& node = nodes_[index_of(member.node)];
+      const auto part = node.parts.find(number);
+      streams.push_back(part == node.parts.end() ? nullptr : part->second.stream.get());
+    }
+    if (auto broken = epoch.invariants->check(streams)) fail(*broken);
+  }
 }
 
 void StreamWorld::fail(const std::string& what) {

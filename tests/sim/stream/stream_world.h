@@ -1,10 +1,11 @@
-// A simulated world of one stream: its replicas, a bad network, clients and faults, all from one seed.
+// A simulated world of one stream and its epochs: replicas, a bad network, clients and faults, all from one seed.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <vector>
@@ -17,9 +18,10 @@
 namespace juxmem::sim {
 
 // What for: runs replicas of one stream against delay, loss, repetition, reordering, partitions (also one-way), crashes,
-//   pauses, hanging state machines and clocks of different rates; checks S1 to S6 on the way, and once the faults have
-//   stopped, that every live replica finishes.
-// Thread safety: none. Invariants: everything follows from the seed. Ownership: owns all replicas.
+//   pauses, hanging state machines, clocks of different rates and changes of members; checks S1 to S6 on the way, and once the
+//   faults have stopped, that every live replica finishes.
+// Thread safety: none. Invariants: everything follows from the seed; the last epoch, the one before as long as not everybody has left
+//   it, and every next one that was proposed keep a quorum. Ownership: owns all replicas.
 // Failure: violation() tells the first broken rule.
 class StreamWorld {
  public:
@@ -35,14 +37,22 @@ class StreamWorld {
   struct Read {
     Instance acknowledged = 0;  // when it began
   };
+  // A node's part in one epoch.
+  struct Part {
+    std::unique_ptr<Stream> stream;
+    StreamConfig config;
+    TimeNs wake_at = 0;  // of the scheduled tick
+  };
   struct Node {
     NodeId id = 0;
-    std::unique_ptr<Stream> stream;  // nullptr: crashed
+    SiteId site = 0;
+    bool crashed = false;
+    std::map<std::uint32_t, Part> parts;  // by epoch
+    std::optional<StreamEnd> end;         // told by the last part, and not applied yet
     TimeNs clock_offset = 0;
     std::int64_t clock_ppm = 0;
     TimeNs paused_until = 0;
     TimeNs hung_until = 0;  // its state machine does not apply
-    TimeNs wake_at = 0;     // of the scheduled tick
     Instance applied = 0;
     Instance handed_out = 0;
     std::uint64_t digest = 0;
@@ -67,20 +77,39 @@ class StreamWorld {
     std::vector<std::vector<bool>> blocked;  // from, to
   };
 
+  struct Epoch {
+    std::vector<StreamMember> members;
+    Instance base = 0;
+    std::uint64_t digest = 0;  // of the state at the base
+    std::unique_ptr<StreamInvariants> invariants;
+  };
+
   // stream_world.cc: the machine.
   void schedule(TimeNs at, std::function<void()> action);
   bool step();
   TimeNs clock_of(const Node& node) const;
-  void with(std::size_t index, const std::function<void(Stream&, TimeNs)>& input);
-  void carry_out(std::size_t index);
+  void with(std::size_t index, std::uint32_t epoch, const std::function<void(Stream&, TimeNs)>& input);
+  void carry_out(std::size_t index, std::uint32_t epoch);
   void apply(std::size_t index);
   void check_read(Node& node, const AnsweredRead& read);
   void send(std::size_t from, Outgoing outgoing);
   void deliver(std::size_t from, std::size_t to, wire::StreamMessage message);
-  void arm(std::size_t index);
+  void arm(std::size_t index, std::uint32_t epoch);
   void check();
   void fail(const std::string& what);
   void note(const std::string& line);
+
+  // stream_epochs.cc: members change.
+  Stream* present(std::size_t index);  // of the last epoch the node takes part in; nullptr: none, or crashed
+  void start_part(std::size_t index, StreamConfig config);
+  void end_epoch(std::size_t index);
+  void open_epoch(const StreamConfig& config, Instance base, std::uint64_t digest);
+  void learn(std::size_t index, StreamConfig config);
+  void change_members(std::size_t index);
+  bool is_able(const Node& node, std::uint32_t epoch) const;
+  bool has_quorum(const std::vector<StreamMember>& members, std::uint32_t epoch, const Node* without) const;
+  bool bears_loss_of(const Node& node) const;
+  std::size_t index_of(NodeId node) const;
 
   // stream_faults.cc: what happens to it.
   void choose_shape();
@@ -100,11 +129,12 @@ class StreamWorld {
   TimeNs now_ = 0;
   std::uint64_t event_number_ = 0;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-  std::vector<StreamMember> members_;
   std::vector<Node> nodes_;
   StreamConfig config_;
   Network network_;
-  std::unique_ptr<StreamInvariants> invariants_;
+  std::map<std::uint32_t, Epoch> epochs_;
+  std::vector<std::vector<StreamMember>> proposed_;  // for the epoch after the last one
+  std::uint32_t change_ppm_ = 0;
   bool faults_on_ = true;
   bool clients_on_ = true;
   TimeNs client_pause_max_ = 0;

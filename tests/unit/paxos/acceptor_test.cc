@@ -33,7 +33,7 @@ class AcceptorTest : public testing::Test {
   }
 
   TimeNs now_ = ms_to_ns(1000);
-  Acceptor acceptor_{kLease, 1 << 20, 4};
+  Acceptor acceptor_{0, kLease, 1 << 20, 4};
 };
 
 TEST_F(AcceptorTest, LowerBallotsAreRefusedAfterAPromise) {
@@ -169,6 +169,34 @@ using AcceptorDeathTest = AcceptorTest;
 TEST_F(AcceptorDeathTest, AnotherValueForADecidedInstanceAborts) {
   accept(kFirst, 1, {"a"}, 1);
   EXPECT_DEATH(accept(kSecond, 1, {"b"}), "S1");
+}
+
+TEST_F(AcceptorTest, StopForgetsWhatIsHeldAfterItUnderOlderBallots) {
+  ASSERT_TRUE(accept(kFirst, 1, {"a", "b", "c"}));
+  wire::Accept stop{.stream = {}, .ballot = kSecond, .first = 2, .entries = {}, .decided = 0};
+  stop.entries.push_back({kSecond, wire::EntryKind::kStop, Buffer::copy_of("stop"), {}});
+  ASSERT_TRUE(acceptor_.accept(now_, stop));
+  EXPECT_EQ(acceptor_.log().last(), 2U);
+  EXPECT_EQ(held(2), "stop");
+  EXPECT_EQ(held(3), "-");
+}
+
+TEST_F(AcceptorTest, EndTeachesWhatIsMissing) {
+  ASSERT_TRUE(accept(kFirst, 1, {"a", "wrong"}, 1));
+  wire::Ended ended{{}, kSecond, 2, {}, 3};
+  ended.entries.push_back({kSecond, wire::EntryKind::kCommand, Buffer::copy_of("b"), {}});
+  ended.entries.push_back({kSecond, wire::EntryKind::kStop, Buffer::copy_of("stop"), {}});
+  EXPECT_TRUE(acceptor_.learn_end(ended));
+  EXPECT_EQ(acceptor_.decided(), 3U);
+  EXPECT_EQ(held(2), "b");
+  EXPECT_EQ(acceptor_.promised(), kSecond);
+}
+
+TEST_F(AcceptorTest, EndWithAGapTeachesNothing) {
+  wire::Ended ended{{}, kSecond, 3, {}, 3};
+  ended.entries.push_back({kSecond, wire::EntryKind::kStop, Buffer::copy_of("stop"), {}});
+  EXPECT_FALSE(acceptor_.learn_end(ended));
+  EXPECT_EQ(acceptor_.decided(), 0U);
 }
 
 }  // namespace

@@ -74,5 +74,20 @@ TEST(EntryLog, DroppingBeyondTheEndMovesTheStart) {
   EXPECT_EQ(log.last(), 10U);
 }
 
+TEST(EntryLog, DropAfterForgetsTheEnd) {
+  EntryLog log(10);
+  for (Instance i = 11; i <= 20; ++i) log.put(i, entry("x"));
+  log.drop_after(13);
+  EXPECT_EQ(log.last(), 13U);
+  EXPECT_EQ(log.bytes(), 3 * (kEntryOverheadBytes + 1));
+  EXPECT_EQ(log.at(14), nullptr);
+  log.put(15, entry("y"));
+  EXPECT_EQ(log.at(14), nullptr);
+  log.drop_after(10);
+  EXPECT_EQ(log.bytes(), 0U);
+  EXPECT_EQ(log.first(), 11U);
+  EXPECT_EQ(log.last(), 10U);
+}
+
 }  // namespace
 }  // namespace juxmem

@@ -75,5 +75,17 @@ TEST_F(ReadersTest, NobodyToAskKeepsReadsWaiting) {
   EXPECT_EQ(answered(3), Tags{1});
 }
 
+TEST_F(ReadersTest, ReadsWithoutAPlaceAreTakenOut) {
+  readers_.add(1);
+  readers_.ask(0, 9, out_);
+  readers_.on_reply({{}, 1, {}, 5});
+  readers_.add(2);
+  readers_.ask(0, 9, out_);
+  readers_.add(3);
+  EXPECT_EQ(readers_.take_unplaced(), (Tags{2, 3}));
+  EXPECT_FALSE(readers_.has_unplaced());
+  EXPECT_EQ(answered(5), Tags{1});
+}
+
 }  // namespace
 }  // namespace juxmem

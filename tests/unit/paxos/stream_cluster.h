@@ -69,6 +69,7 @@ class StreamCluster {
   std::vector<std::string> texts(NodeId node) { return texts_[node]; }
   std::vector<AnsweredRead> reads(NodeId node) { return reads_[node]; }
   std::vector<RoleChange> roles(NodeId node) { return roles_[node]; }
+  std::optional<StreamEnd> end(NodeId node) { return ends_[node]; }
   std::optional<DigestMismatch> mismatch(NodeId node) { return mismatches_[node]; }
   void hang(NodeId node) { hung_.insert(node); }
 
@@ -89,6 +90,7 @@ class StreamCluster {
     }
     reads_[node].insert(reads_[node].end(), out.reads.begin(), out.reads.end());
     roles_[node].insert(roles_[node].end(), out.roles.begin(), out.roles.end());
+    if (out.end) ends_[node] = out.end;
     if (out.mismatch) mismatches_[node] = out.mismatch;
     for (Outgoing& outgoing : out.messages) {
       if (on_message) on_message(node, outgoing);
@@ -108,6 +110,7 @@ class StreamCluster {
   std::map<NodeId, std::vector<AnsweredRead>> reads_;
   std::map<NodeId, std::vector<RoleChange>> roles_;
   std::map<NodeId, std::optional<DigestMismatch>> mismatches_;
+  std::map<NodeId, std::optional<StreamEnd>> ends_;
 };
 
 }  // namespace juxmem

@@ -217,33 +217,37 @@ wire::Reply Catalog::publish_name(const wire::PublishName& command) {
   }
   wire::Reply reply;
   reply.block = command.block;
-  if (const auto taken = names_.find(command.name); taken != names_.end()) {
+  if (const BlockId* taken = names_.find(command.name)) {
     // The same again is no conflict: an agent that died may have done it before its client asked another one.
-    if (taken->second == command.block) return reply;
-    return refusal(Code::kNameTaken, fmt::format("\"{}\" names block {}", command.name, block_name(taken->second)));
+    if (*taken == command.block) return reply;
+    return refusal(Code::kNameTaken, fmt::format("\"{}\" names block {}", command.name, block_name(*taken)));
   }
   if (!groups_.contains(group_of(command.block))) return refusal(Code::kNotFound, "block " + block_name(command.block));
   if (names_.size() >= limits_.names_max) {
     return refusal(Code::kLimit, fmt::format("{} names are published already", names_.size()));
   }
-  names_[command.name] = command.block;
-  names_digest_ += digest_of_name(command.name, command.block);
+  add_name(command.name, command.block);
   return reply;
 }
 
+void Catalog::add_name(const std::string& name, BlockId block) {
+  names_.insert(name, block);
+  names_digest_ += digest_of_name(name, block);
+}
+
 wire::Reply Catalog::unpublish_name(const wire::UnpublishName& command) {
-  const auto found = names_.find(command.name);
-  if (found == names_.end()) return refusal(Code::kNoSuchName, fmt::format("\"{}\"", command.name));
+  const BlockId* found = names_.find(command.name);
+  if (found == nullptr) return refusal(Code::kNoSuchName, fmt::format("\"{}\"", command.name));
   wire::Reply reply;
-  reply.block = found->second;
-  names_digest_ -= digest_of_name(found->first, found->second);
-  names_.erase(found);
+  reply.block = *found;
+  names_digest_ -= digest_of_name(command.name, *found);
+  names_.erase(command.name);
   return reply;
 }
 
 std::optional<BlockId> Catalog::lookup(const std::string& name) const {
-  const auto found = names_.find(name);
-  return found == names_.end() ? std::nullopt : std::optional(found->second);
+  const BlockId* found = names_.find(name);
+  return found == nullptr ? std::nullopt : std::optional(*found);
 }
 
 wire::NamesReply Catalog::read_names(const wire::ReadNames& request) const {
@@ -260,8 +264,9 @@ wire::NamesReply Catalog::read_names(const wire::ReadNames& request) const {
   }
   const std::uint32_t wanted = request.limit == 0 ? wire::kNamesPerReplyMax : request.limit;
   const std::uint32_t limit = std::min(wanted, wire::kNamesPerReplyMax);
-  auto next = request.after < request.name ? names_.lower_bound(request.name) : names_.upper_bound(request.after);
-  for (; next != names_.end() && next->first.starts_with(request.name); ++next) {
+  const auto& names = names_.rows();
+  auto next = request.after < request.name ? names.lower_bound(request.name) : names.upper_bound(request.after);
+  for (; next != names.end() && next->first.starts_with(request.name); ++next) {
     if (reply.rows.size() == limit) {
       reply.more = true;
       break;

@@ -8,9 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "juxmem/base/result.h"
+#include "juxmem/base/snapshot_map.h"
 #include "juxmem/base/types.h"
 #include "juxmem/wire/commands.h"
 #include "juxmem/wire/group_messages.h"
+#include "juxmem/wire/snapshot_filler.h"
 
 namespace juxmem {
 
@@ -65,7 +68,36 @@ class Catalog {
   // K1 to K3; aborts when one does not hold. For tests and simulators.
   void check_invariants() const;
 
+  // ---- kept snapshots, of which names are shared with the present state and all else is copied (catalog_snapshot.cc) ----
+
+  void open_snapshot(SnapshotNumber number);
+  void close_snapshot(SnapshotNumber number);
+  void read_head(SnapshotNumber number, wire::SnapshotPiece& piece) const;
+  // Adds rows from the cursor on; true once all are read.
+  bool read_rows(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  std::uint64_t kept_bytes() const { return names_.kept_bytes(); }
+  // Into an empty catalog. Errors: kProtocol for what no catalog has.
+  Status restore(const wire::SnapshotPiece& piece);
+  Status check_restored() const;
+
  private:
+  // All but the names.
+  struct Kept {
+    NodeId next_node = 0;
+    GroupId next_group = 1;
+    std::uint64_t version = 0;
+    std::map<NodeId, wire::CatalogProvider> providers;
+    std::map<GroupId, wire::CatalogGroup> groups;
+  };
+
+  static bool read_providers(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
+  static bool read_groups(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
+  bool read_names(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  void add_name(const std::string& name, BlockId block);
+  Status restore_head(const wire::CatalogHead& head);
+  Status restore_provider(const wire::CatalogProvider& row);
+  Status restore_group(const wire::CatalogGroup& row);
+
   NodeId number_for(const wire::JoinProvider& command);
   void retire(NodeId node);
   bool is_member_anywhere(NodeId node) const;
@@ -79,7 +111,8 @@ class Catalog {
   std::uint64_t version_ = 0;
   std::map<NodeId, wire::CatalogProvider> providers_;
   std::map<GroupId, wire::CatalogGroup> groups_;
-  std::map<std::string, BlockId> names_;
+  SnapshotMap<std::string, BlockId> names_;
+  std::map<SnapshotNumber, Kept> kept_;
   std::uint64_t names_digest_ = 0;  // sum over names
 };
 

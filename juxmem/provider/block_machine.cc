@@ -81,10 +81,10 @@ void SectionDigest::add_part(std::uint64_t part_digest) { digest_ = digest_with(
 std::uint64_t SectionDigest::value() const { return digest_ == 0 ? 1 : digest_; }
 
 BlockMachine::BlockMachine(GroupId group, PageArena& arena, const BlockLimits& limits)
-    : group_(group), arena_(arena), limits_(limits) {}
+    : group_(group), arena_(arena), limits_(limits), pages_(arena) {}
 
 BlockMachine::~BlockMachine() {
-  for (const auto& [slot, block] : blocks_) arena_.free(block.extent);
+  for (const auto& [slot, block] : blocks_.rows()) arena_.free(block.extent);
 }
 
 // ---- commands ---------------------------------------------------------------------------------------------------
@@ -146,7 +146,8 @@ wire::Reply BlockMachine::allocate(const wire::Allocate& command) {
   JUXMEM_CHECK_MSG(extent.has_value(), "the group's quota allows a block that this provider cannot hold: " +
                                            to_string(extent.error()));
   const std::uint64_t slot = next_slot_++;
-  Block& block = blocks_[slot];
+  Block& block = blocks_.insert(slot, {});
+  block.born = pages_.last_opened();
   block.size_bytes = command.size_bytes;
   block.meta = Buffer::copy_of(command.meta.bytes());
   block.owner = command.owner;
@@ -163,13 +164,13 @@ wire::Reply BlockMachine::allocate(const wire::Allocate& command) {
 }
 
 wire::Reply BlockMachine::free(const wire::Free& command, Applied& applied) {
-  Block* block = block_of(command.block);
+  const Block* block = block_of(command.block);
   if (block == nullptr) return no_such_block(command.block);
   const auto token = by_token_.find({block->owner, block->token});
   if (token != by_token_.end() && token->second == command.block) by_token_.erase(token);
   blocks_digest_ -= block->digest;
   used_bytes_ -= block->extent.pages * kPageBytes;
-  arena_.free(block->extent);
+  pages_.free(block->extent, block->born);
   blocks_.erase(slot_of(command.block));
   applied.freed = command.block;
   wire::Reply reply;
@@ -178,15 +179,16 @@ wire::Reply BlockMachine::free(const wire::Free& command, Applied& applied) {
 }
 
 wire::Reply BlockMachine::publish(Instance instance, const wire::Publish& command, const Buffer& data, Applied& applied) {
-  Block* block = block_of(command.block);
+  const Block* block = block_of(command.block);
   if (block == nullptr) return no_such_block(command.block);
   if (auto refused = check_fence(block->fence, command.grant)) return *refused;
   if (auto refused = check_ranges(block->size_bytes, command.ranges, data)) return *refused;
   wire::Reply reply;
   reply.block = command.block;
   if (!data.empty()) {
-    write(*block, instance, command.ranges, data);
-    seal(command.block, *block, instance, command.grant, SectionDigest::of_part(command.ranges, data));
+    Block& changed = changed_block(command.block);
+    write(changed, instance, command.ranges, data);
+    seal(command.block, changed, instance, command.grant, SectionDigest::of_part(command.ranges, data));
     applied.changed = command.block;
   }
   reply.version = block->version;
@@ -194,23 +196,22 @@ wire::Reply BlockMachine::publish(Instance instance, const wire::Publish& comman
 }
 
 wire::Reply BlockMachine::stage(Instance instance, const OpId& op, const wire::Stage& command, const Buffer& data) {
-  Block* block = block_of(command.block);
+  const Block* block = block_of(command.block);
   if (block == nullptr) return no_such_block(command.block);
   if (auto refused = check_ranges(block->size_bytes, command.ranges, data)) return *refused;
   drop_section({.session = op.session, .slot = op.slot, .counter = op.counter - 1});
-  Staging& staging = staging_[op.session];
-  Section& section = staging.sections[op.slot];
-  if (section.counter > op.counter) {
+  const Section* section = sections_.find({op.session, op.slot});
+  if (section != nullptr && section->counter > op.counter) {
     return refusal(Code::kStale, "operation " + to_string(op) + " is older than the one its slot stages for");
   }
-  if (!section.parts.empty() && section.block != command.block) {
+  if (section != nullptr && section->block != command.block) {
     return refusal(Code::kInvalid, "the parts of one section belong to one block");
   }
-  section.counter = op.counter;
-  section.block = command.block;
   wire::Reply reply;
   reply.block = command.block;
-  if (section.parts.contains(command.part)) return reply;
+  if (section != nullptr && section->parts.contains(command.part)) return reply;
+  const auto found = staging_.find(op.session);
+  const Staging staging = found == staging_.end() ? Staging{} : found->second;
   const bool fits = staging.parts < limits_.staged_parts_max && data.size() <= limits_.staged_bytes_max - staging.bytes;
   if (!fits) {
     return refusal(Code::kTooBig, "sections of one session that are not installed may have " +
@@ -218,17 +219,13 @@ wire::Reply BlockMachine::stage(Instance instance, const OpId& op, const wire::S
                                       std::to_string(limits_.staged_parts_max) + " parts");
   }
   const std::uint64_t digest = SectionDigest::of_part(command.ranges, data);
-  section.parts.emplace(command.part, StagedPart{.ranges = command.ranges, .data = data, .digest = digest});
-  section.bytes += data.size();
-  staging.bytes += data.size();
-  staging.parts += 1;
-  staged_digest_ += digest_of_staged(op, command.part, digest);
-  if (mutant("staged_part_visible")) write(*block, instance, command.ranges, data);
+  add_staged(op, command.block, command.part, StagedPart{.ranges = command.ranges, .data = data, .digest = digest});
+  if (mutant("staged_part_visible")) write(changed_block(command.block), instance, command.ranges, data);
   return reply;
 }
 
 wire::Reply BlockMachine::install(Instance instance, const OpId& op, const wire::Install& command, Applied& applied) {
-  Block* block = block_of(command.block);
+  const Block* block = block_of(command.block);
   if (block == nullptr) return no_such_block(command.block);
   if (auto refused = check_fence(block->fence, command.grant)) return *refused;
   const Section* section = section_of(op);
@@ -241,15 +238,16 @@ wire::Reply BlockMachine::install(Instance instance, const OpId& op, const wire:
                                        to_string(op) + ", not the " + std::to_string(command.parts) + " told");
   }
   SectionDigest digest;
-  for (const auto& [number, part] : section->parts) digest.add_part(part.digest);
+  for (const auto& [number, part] : section->parts) digest.add_part(part->digest);
   if (command.digest != 0 && command.digest != digest.value()) {
     return refusal(Code::kInvalid, "the staged parts of operation " + to_string(op) + " are not those that were sent");
   }
   wire::Reply reply;
   reply.block = command.block;
-  for (const auto& [number, part] : section->parts) write(*block, instance, part.ranges, part.data);
   if (section->bytes > 0) {
-    seal(command.block, *block, instance, command.grant, digest.value());
+    Block& changed = changed_block(command.block);
+    for (const auto& [number, part] : section->parts) write(changed, instance, part->ranges, part->data);
+    seal(command.block, changed, instance, command.grant, digest.value());
     applied.changed = command.block;
   }
   reply.version = block->version;
@@ -269,14 +267,10 @@ wire::Reply BlockMachine::shrink_quota(const wire::ShrinkQuota& command) {
 // ---- blocks and sections ---------------------------------------------------------------------------------------------
 
 const BlockMachine::Block* BlockMachine::block_of(BlockId block) const {
-  if (group_of(block) != group_) return nullptr;
-  const auto found = blocks_.find(slot_of(block));
-  return found == blocks_.end() ? nullptr : &found->second;
+  return group_of(block) == group_ ? blocks_.find(slot_of(block)) : nullptr;
 }
 
-BlockMachine::Block* BlockMachine::block_of(BlockId block) {
-  return const_cast<Block*>(std::as_const(*this).block_of(block));
-}
+BlockMachine::Block& BlockMachine::changed_block(BlockId block) { return *blocks_.change(slot_of(block)); }
 
 void BlockMachine::write(Block& block, Instance instance, std::span<const wire::Range> ranges, const Buffer& data) {
   std::byte* memory = arena_.data(block.extent);
@@ -284,10 +278,11 @@ void BlockMachine::write(Block& block, Instance instance, std::span<const wire::
   std::uint64_t taken = 0;
   for (const wire::Range& range : ranges) {
     if (range.size_bytes == 0) continue;
-    std::memcpy(memory + range.offset, data.data() + taken, range.size_bytes);
-    taken += range.size_bytes;
     const std::uint64_t first = range.offset / kPageBytes;
     const std::uint64_t end = pages_of(range.offset + range.size_bytes);
+    pages_.before_write(block.extent, block.born, first, end - first);
+    std::memcpy(memory + range.offset, data.data() + taken, range.size_bytes);
+    taken += range.size_bytes;
     std::fill(versions.begin() + first, versions.begin() + end, instance);
   }
 }
@@ -312,36 +307,42 @@ void BlockMachine::redigest(BlockId id, Block& block) {
   blocks_digest_ += block.digest;
 }
 
-BlockMachine::Section* BlockMachine::section_of(const OpId& op) {
-  const auto staging = staging_.find(op.session);
-  if (staging == staging_.end()) return nullptr;
-  const auto section = staging->second.sections.find(op.slot);
-  const bool matches = section != staging->second.sections.end() && section->second.counter == op.counter &&
-                       !section->second.parts.empty();
-  return matches ? &section->second : nullptr;
+const BlockMachine::Section* BlockMachine::section_of(const OpId& op) const {
+  const Section* section = sections_.find({op.session, op.slot});
+  return section != nullptr && section->counter == op.counter ? section : nullptr;
+}
+
+void BlockMachine::add_staged(const OpId& op, BlockId block, std::uint32_t number, StagedPart part) {
+  const SectionKey key{op.session, op.slot};
+  Section* section = sections_.change(key);
+  if (section == nullptr) section = &sections_.insert(key, Section{.counter = op.counter, .block = block, .parts = {}});
+  Staging& staging = staging_[op.session];
+  section->bytes += part.data.size();
+  staging.bytes += part.data.size();
+  staging.parts += 1;
+  staged_digest_ += digest_of_staged(op, number, part.digest);
+  section->parts.emplace(number, std::make_shared<const StagedPart>(std::move(part)));
 }
 
 void BlockMachine::drop_section(const OpId& op) {
-  const auto found = staging_.find(op.session);
-  if (found == staging_.end()) return;
-  Staging& staging = found->second;
-  const auto section = staging.sections.find(op.slot);
-  if (section == staging.sections.end() || section->second.counter > op.counter) return;
-  const OpId staged_for{.session = op.session, .slot = op.slot, .counter = section->second.counter};
-  for (const auto& [number, part] : section->second.parts) {
-    staged_digest_ -= digest_of_staged(staged_for, number, part.digest);
-  }
-  staging.bytes -= section->second.bytes;
-  staging.parts -= section->second.parts.size();
-  staging.sections.erase(section);
-  if (staging.sections.empty()) staging_.erase(found);
+  const SectionKey key{op.session, op.slot};
+  const Section* section = sections_.find(key);
+  if (section == nullptr || section->counter > op.counter) return;
+  const OpId staged_for{.session = op.session, .slot = op.slot, .counter = section->counter};
+  for (const auto& [number, part] : section->parts) staged_digest_ -= digest_of_staged(staged_for, number, part->digest);
+  const auto staging = staging_.find(op.session);
+  staging->second.bytes -= section->bytes;
+  staging->second.parts -= section->parts.size();
+  if (staging->second.parts == 0) staging_.erase(staging);
+  sections_.erase(key);
 }
 
 void BlockMachine::on_session_expired(SessionId session) {
-  const auto found = staging_.find(session);
-  if (found == staging_.end()) return;
   std::vector<OpId> staged;
-  for (const auto& [slot, section] : found->second.sections) staged.push_back({session, slot, section.counter});
+  const auto& sections = sections_.rows();
+  for (auto one = sections.lower_bound({session, 0}); one != sections.end() && one->first.first == session; ++one) {
+    staged.push_back({session, one->first.second, one->second.counter});
+  }
   for (const OpId& op : staged) drop_section(op);
 }
 

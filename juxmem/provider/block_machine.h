@@ -4,17 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "juxmem/base/buffer.h"
 #include "juxmem/base/result.h"
+#include "juxmem/base/snapshot_map.h"
 #include "juxmem/base/types.h"
 #include "juxmem/provider/state_machine.h"
 #include "juxmem/storage/page_arena.h"
+#include "juxmem/storage/page_snapshots.h"
 #include "juxmem/wire/commands.h"
 #include "juxmem/wire/group_messages.h"
 
@@ -81,6 +83,17 @@ class BlockMachine final : public StateMachine {
   void on_session_expired(SessionId session) override;
   std::uint64_t state_digest() const override;
 
+  // Snapshots: block_machine_snapshot.cc.
+  void open_state(SnapshotNumber number) override;
+  void close_state(SnapshotNumber number) override;
+  bool holds_state(SnapshotNumber number) const override;
+  void read_head(SnapshotNumber number, wire::SnapshotPiece& piece) const override;
+  bool read_state(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const override;
+  std::uint32_t percent_read(SnapshotNumber number, const wire::SnapshotCursor& cursor) const override;
+  bool keeps_too_much(std::uint64_t session_bytes) const override;
+  Status restore_state(const wire::SnapshotPiece& piece) override;
+  Status check_restored() const override;
+
  private:
   struct Block {
     std::uint64_t size_bytes = 0;
@@ -90,25 +103,35 @@ class BlockMachine final : public StateMachine {
     std::uint64_t owner = 0;  // of the allocation, with
     std::uint64_t token = 0;
     Extent extent;
+    SnapshotNumber born = 0;           // snapshots up to this one do not have it
     std::uint64_t content_digest = 0;  // chained over its publishes
     std::uint64_t digest = 0;          // what the block contributes to the state's
+    std::uint64_t cost_bytes() const { return sizeof(Block) + meta.size(); }
   };
   struct StagedPart {
     std::vector<wire::Range> ranges;
     Buffer data;  // shares the log's bytes
     std::uint64_t digest = 0;
   };
-  // One section on its way.
+  // One section on its way: at least one part.
   struct Section {
     std::uint64_t counter = 0;  // of the operation that will install it
     BlockId block = 0;
-    std::map<std::uint32_t, StagedPart> parts;
+    std::map<std::uint32_t, std::shared_ptr<const StagedPart>> parts;
     std::uint64_t bytes = 0;
+    std::uint64_t cost_bytes() const { return sizeof(Section) + bytes + parts.size() * sizeof(StagedPart); }
   };
+  using SectionKey = std::pair<SessionId, std::uint32_t>;  // and slot
+  // Of all sections of one session.
   struct Staging {
-    std::map<std::uint32_t, Section> sections;  // by slot
     std::uint64_t bytes = 0;
     std::uint64_t parts = 0;
+  };
+  // What a snapshot has beside rows and pages.
+  struct Head {
+    std::uint64_t next_slot = 0;
+    std::uint64_t used_bytes = 0;
+    std::uint64_t quota_bytes = 0;
   };
 
   wire::Reply allocate(const wire::Allocate& command);
@@ -119,22 +142,37 @@ class BlockMachine final : public StateMachine {
   wire::Reply unstage() const;
   wire::Reply shrink_quota(const wire::ShrinkQuota& command);
 
-  Block* block_of(BlockId block);
   const Block* block_of(BlockId block) const;
+  // To be changed; it exists.
+  Block& changed_block(BlockId block);
   void write(Block& block, Instance instance, std::span<const wire::Range> ranges, const Buffer& data);
   // The block's new version is complete.
   void seal(BlockId id, Block& block, Instance instance, const Grant& grant, std::uint64_t section_digest);
   void redigest(BlockId id, Block& block);
-  Section* section_of(const OpId& op);
+  const Section* section_of(const OpId& op) const;
+  void add_staged(const OpId& op, BlockId block, std::uint32_t number, StagedPart part);
   // What the slot has staged for operations up to this one.
   void drop_section(const OpId& op);
+
+  bool read_blocks(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  bool read_pages_of(SnapshotNumber number, const Block& block, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  bool read_staged(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  static bool read_part(const Section& section, const StagedPart& part, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
+  Status restore_block(const wire::BlockRow& row, Instance at);
+  Status restore_pages(const wire::PagesRow& row);
+  Status restore_staged(const wire::StagedRow& row);
 
   GroupId group_ = 0;
   PageArena& arena_;
   BlockLimits limits_;
   std::uint64_t next_slot_ = 1;
-  std::unordered_map<std::uint64_t, Block> blocks_;  // by slot; never iterated where the order could show
+  PageSnapshots pages_;
+  std::map<SnapshotNumber, Head> heads_;             // of open snapshots
+  std::optional<wire::StagedRow> unfinished_;        // while a snapshot is restored: a part that comes in pieces,
+  std::uint64_t restored_used_bytes_ = 0;            // and how much the blocks must be in the end
+  SnapshotMap<std::uint64_t, Block> blocks_;         // by slot
   std::map<std::pair<std::uint64_t, std::uint64_t>, BlockId> by_token_;  // (owner, token) of blocks that have one
+  SnapshotMap<SectionKey, Section> sections_;
   std::map<SessionId, Staging> staging_;
   std::uint64_t used_bytes_ = 0;
   std::uint64_t quota_bytes_ = 0;

@@ -1,8 +1,14 @@
 #include "juxmem/provider/catalog_machine.h"
 
+#include <algorithm>
 #include <variant>
 
 namespace juxmem {
+namespace {
+
+constexpr std::uint64_t kKeptBytesMax = 256U << 20;
+
+}  // namespace
 
 wire::Reply CatalogMachine::execute(Instance instance, const OpId&, const wire::Action& action, const Buffer&,
                                     Applied& applied) {
@@ -42,5 +48,14 @@ bool CatalogMachine::is_preparation(const wire::Action&) const { return false; }
 void CatalogMachine::on_session_expired(SessionId) {}
 
 std::uint64_t CatalogMachine::state_digest() const { return catalog_.digest(); }
+
+bool CatalogMachine::read_state(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const {
+  return catalog_.read_rows(number, cursor, filler);
+}
+
+// Names are most of a large catalog, and nobody counts those before one.
+std::uint32_t CatalogMachine::percent_read(SnapshotNumber, const wire::SnapshotCursor& cursor) const { return 50 * std::min(cursor.part, 1U); }
+
+bool CatalogMachine::keeps_too_much(std::uint64_t session_bytes) const { return session_bytes + catalog_.kept_bytes() > kKeptBytesMax; }
 
 }  // namespace juxmem

@@ -25,6 +25,15 @@ class CatalogMachine final : public StateMachine {
   bool is_preparation(const wire::Action& action) const override;
   void on_session_expired(SessionId session) override;
   std::uint64_t state_digest() const override;
+  void open_state(SnapshotNumber number) override { catalog_.open_snapshot(number); }
+  void close_state(SnapshotNumber number) override { catalog_.close_snapshot(number); }
+  bool holds_state(SnapshotNumber) const override { return true; }
+  void read_head(SnapshotNumber number, wire::SnapshotPiece& piece) const override { catalog_.read_head(number, piece); }
+  bool read_state(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const override;
+  std::uint32_t percent_read(SnapshotNumber number, const wire::SnapshotCursor& cursor) const override;
+  bool keeps_too_much(std::uint64_t session_bytes) const override;
+  Status restore_state(const wire::SnapshotPiece& piece) override { return catalog_.restore(piece); }
+  Status check_restored() const override { return catalog_.check_restored(); }
 
  private:
   Catalog catalog_;

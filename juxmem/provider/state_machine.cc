@@ -45,6 +45,7 @@ Applied StateMachine::apply(Instance instance, const wire::Command& command, con
   applied.instance = instance;
   applied.op = command.op;
   applied.reply = run(instance, command, data, applied);
+  if (!snapshots_.empty()) close_what_cannot_stay();
   return applied;
 }
 

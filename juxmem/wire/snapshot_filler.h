@@ -17,7 +17,9 @@ struct SnapshotCursor {
   std::uint64_t first = 0;
   std::uint64_t second = 0;
   std::uint64_t third = 0;
+  std::uint64_t fourth = 0;
   std::string name;
+  bool operator==(const SnapshotCursor&) const = default;
   // Everything before the next part has been read.
   void next_part() { *this = SnapshotCursor{.number = number, .part = part + 1, .name = {}}; }
 };

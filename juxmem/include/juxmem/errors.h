@@ -40,6 +40,7 @@
   X(EEXPIRED, kSessionExpired, 66, "the session has expired")                                        \
   X(ESTALE, kStale, 67, "an older operation or grant than one already seen")                         \
   X(EEPOCH, kWrongEpoch, 68, "the group has moved to another epoch")                                 \
-  X(EQUOTA, kQuota, 69, "the group needs more quota from the root")
+  X(EQUOTA, kQuota, 69, "the group needs more quota from the root")                                  \
+  X(ESNAPSHOT, kSnapshotGone, 70, "the snapshot was given up; begin again with another one")
 
 #endif

@@ -185,6 +185,67 @@ TEST_P(MachineProperty, ModelAndTwinAgreeAtEveryStep) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, MachineProperty, testing::Range<std::uint64_t>(0, 30));
 
+// A snapshot opened anywhere, and read out while further commands run, makes the machine that was.
+class SnapshotProperty : public testing::TestWithParam<std::uint64_t> {};
+
+std::map<BlockId, wire::PagesReply> pages_of_all(const BlockMachine& machine) {
+  std::map<BlockId, wire::PagesReply> pages;
+  for (std::uint64_t slot = 1; slot <= 40; ++slot) {
+    const BlockId block = make_block_id(kGroup, slot);
+    if (machine.find(block)) pages[block] = machine.read_pages({.block = block, .tag = 0, .offset = 0, .size_bytes = kBlockBytes}, ~0ULL);
+  }
+  return pages;
+}
+
+TEST_P(SnapshotProperty, RestoredMachineIsTheOneThatWasAndGoesOnLikeIt) {
+  SCOPED_TRACE("replay: machines_test --gtest_filter='*RestoredMachineIsTheOneThatWasAndGoesOnLikeIt/" + std::to_string(GetParam()) + "'");
+  Generator generator(GetParam());
+  Random random(GetParam() + 1000);
+  PageArena arena = *PageArena::create(kArenaBytes);
+  PageArena twin_arena = *PageArena::create(kArenaBytes);
+  PageArena copy_arena = *PageArena::create(kArenaBytes);
+  BlockMachine machine(kGroup, arena);
+  BlockMachine twin(kGroup, twin_arena);  // stays where the snapshot is
+  BlockMachine copy(kGroup, copy_arena);
+  std::vector<Step> later;
+  Instance instance = 0;
+  const auto apply = [&](bool is_later) {
+    const Step step = generator.next(++instance, machine.sessions().live());
+    machine.apply(instance, step.command, step.data);
+    if (is_later) later.push_back(step);
+    else twin.apply(instance, step.command, step.data);
+  };
+  for (std::uint64_t i = 1 + random.below(600); i > 0; --i) apply(false);
+  if (random.chance(500'000)) machine.open_snapshot();  // an older one that nobody reads
+  const SnapshotNumber number = machine.open_snapshot();
+  wire::SnapshotCursor cursor;
+  for (bool last = false; !last;) {
+    for (std::uint64_t i = random.below(60); i > 0; --i) apply(true);
+    if (random.chance(50'000)) machine.open_snapshot();
+    const Result<SnapshotPart> part = machine.read_snapshot(number, cursor, 5000 + random.below(6000));
+    ASSERT_TRUE(part) << to_string(part.error());
+    cursor = part->next;
+    last = part->last;
+    const Status taken = copy.restore(part->piece);
+    ASSERT_TRUE(taken) << to_string(taken.error());
+  }
+  ASSERT_EQ(copy.digest(), twin.digest());
+  ASSERT_EQ(copy.applied(), twin.applied());
+  ASSERT_EQ(pages_of_all(copy), pages_of_all(twin));
+  Instance place = twin.applied();
+  for (const Step& step : later) {
+    ++place;
+    const Applied one = twin.apply(place, step.command, step.data);
+    const Applied other = copy.apply(place, step.command, step.data);
+    ASSERT_EQ(one.reply, other.reply);
+    ASSERT_EQ(twin.digest(), copy.digest());
+  }
+  ASSERT_EQ(machine.digest(), copy.digest());
+  ASSERT_EQ(pages_of_all(copy), pages_of_all(machine));
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SnapshotProperty, testing::Range<std::uint64_t>(0, 60));
+
 // A reader that asks only for what is newer than what it has ends with the whole content.
 class ReaderProperty : public testing::TestWithParam<std::uint64_t> {};
 

@@ -33,16 +33,18 @@ inline bool is_disk_name(std::string_view name) {
   return true;
 }
 
-// What for: files by name in one folder. A request is submitted; its completion is called later by the loop, never from inside
+// What for: files by name in one folder. A request is submitted; its completion is called later by the loop, never from
+// inside
 //   the request.
 // Thread safety: none; requests and completions belong to the loop's thread.
 // Invariants: requests in flight at the same time have no order between them: what must come after another waits for its
 //   completion. Bytes are on stable storage once a sync() submitted after their write completed has succeeded; names once
 //   a sync_names() has.
 // Ownership: keeps the bytes of a request until it completes. Completions of a destroyed disk are never called.
-// Failure: kNoSpace: the disk is full. kNotFound: no such file. kInvalid: not a name, or too many bytes at once. kIo: all else, with the
-//   system's reason. After a failed sync() nothing may be assumed of what was written to that file before: a later sync() that
-//   succeeds does not make it good.
+// Failure: kNoSpace: the disk is full. kNotFound: no such file. kInvalid: not a name, or too many bytes at once. kIo: all
+// else, with the
+//   system's reason. After a failed sync() nothing may be assumed of what was written to that file before: a later sync()
+//   that succeeds does not make it good.
 class Disk {
  public:
   using Done = std::function<void(Status)>;
@@ -53,8 +55,8 @@ class Disk {
 
   // All files, by name.
   virtual void list(ListDone done) = 0;
-  // Makes the file if there is none, and takes the space for `size_bytes` from the system; new bytes read as zeros. A longer file
-  // stays as it is.
+  // Makes the file if there is none, and takes the space for `size_bytes` from the system; new bytes read as zeros. A longer
+  // file stays as it is.
   virtual void allocate(const std::string& name, std::uint64_t size_bytes, Done done) = 0;
   virtual void write(const std::string& name, std::uint64_t offset, Buffer bytes, Done done) = 0;
   // Fewer bytes at the end of the file.

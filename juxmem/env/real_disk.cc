@@ -76,7 +76,7 @@ struct RealDisk::Folder {
     std::vector<DiskEntry> entries;
     errno = 0;
     while (const dirent* entry = ::readdir(stream)) {
-      struct stat facts {};
+      struct stat facts{};
       if (!is_disk_name(entry->d_name)) continue;
       if (::fstatat(fd, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(facts.st_mode)) continue;
       entries.push_back({entry->d_name, static_cast<std::uint64_t>(facts.st_size)});
@@ -95,8 +95,8 @@ struct RealDisk::Transfer {
   File file;
   std::uint64_t offset = 0;
   std::size_t moved = 0;
-  Buffer source;                              // of a write
-  std::shared_ptr<std::byte[]> destination;   // of a read
+  Buffer source;                             // of a write
+  std::shared_ptr<std::byte[]> destination;  // of a read
   std::size_t wanted = 0;
   Done done;
   ReadDone read_done;
@@ -134,7 +134,8 @@ Status RealDisk::start() {
   event_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event_fd_ < 0) return system_error("cannot make an eventfd", errno);
   if (options_.engine != DiskEngine::kThreads) ring_ = DiskRing::create(event_fd_, options_.linger_ms);
-  if (options_.engine == DiskEngine::kRing && !ring_) return fail(Code::kNotSupported, "this system does not allow io_uring");
+  if (options_.engine == DiskEngine::kRing && !ring_)
+    return fail(Code::kNotSupported, "this system does not allow io_uring");
   workers_ = std::make_unique<DiskWorkers>(std::max(1, options_.threads), event_fd_, options_.linger_ms);
   return {};
 }
@@ -228,8 +229,8 @@ void RealDisk::write_some(std::shared_ptr<Transfer> transfer) {
     return;
   }
   auto result = std::make_shared<long>(0);
-  workers_->submit({[transfer, result, put] { *result = put(*transfer); },
-                    [this, transfer, result] { after_write(transfer, *result); }});
+  workers_->submit(
+      {[transfer, result, put] { *result = put(*transfer); }, [this, transfer, result] { after_write(transfer, *result); }});
 }
 
 void RealDisk::after_write(const std::shared_ptr<Transfer>& transfer, long result) {
@@ -277,8 +278,8 @@ void RealDisk::read_some(std::shared_ptr<Transfer> transfer) {
     return;
   }
   auto result = std::make_shared<long>(0);
-  workers_->submit({[transfer, result, get] { *result = get(*transfer); },
-                    [this, transfer, result] { after_read(transfer, *result); }});
+  workers_->submit(
+      {[transfer, result, get] { *result = get(*transfer); }, [this, transfer, result] { after_read(transfer, *result); }});
 }
 
 void RealDisk::after_read(const std::shared_ptr<Transfer>& transfer, long result) {
@@ -330,14 +331,16 @@ void RealDisk::list(ListDone done) {
 void RealDisk::allocate(const std::string& name, std::uint64_t size_bytes, Done done) {
   if (!admit(name, true, done)) return;
   const auto reserve = [size_bytes](const OpenFile& file) -> Status {
-    struct stat facts {};
+    struct stat facts{};
     if (::fstat(file.fd, &facts) != 0) return system_error("cannot look at " + file.path, errno);
     if (static_cast<std::uint64_t>(facts.st_size) >= size_bytes) return {};
     const auto size = static_cast<off_t>(size_bytes);
     long result = retried([&] { return ::fallocate(file.fd, 0, 0, size); });
     // A file system that cannot reserve: the library writes zeros instead.
     if (result == -EOPNOTSUPP) result = -::posix_fallocate(file.fd, 0, size);
-    if (result < 0) return system_error("cannot reserve " + std::to_string(size_bytes) + " bytes for " + file.path, static_cast<int>(-result));
+    if (result < 0)
+      return system_error("cannot reserve " + std::to_string(size_bytes) + " bytes for " + file.path,
+                          static_cast<int>(-result));
     return {};
   };
   in_background(
@@ -361,7 +364,8 @@ void RealDisk::sync_names(Done done) {
 
 void RealDisk::rename(const std::string& from, const std::string& to, Done done) {
   if (!admit(from, true, done)) return;
-  if (!is_disk_name(to)) return in_background([to] { return fail(Code::kInvalid, "'" + to + "' is no name of a file here"); }, std::move(done));
+  if (!is_disk_name(to))
+    return in_background([to] { return fail(Code::kInvalid, "'" + to + "' is no name of a file here"); }, std::move(done));
   in_background(
       [folder = folder_, from, to]() -> Status {
         if (::renameat(folder->fd, from.c_str(), folder->fd, to.c_str()) == 0) return {};

@@ -22,21 +22,25 @@ enum class DiskEngine : std::uint8_t {
 };
 
 struct RealDiskOptions {
-  std::string folder;      // made if it is not there; its parent must be
+  std::string folder;  // made if it is not there; its parent must be
   DiskEngine engine = DiskEngine::kBest;
   bool read_only = false;  // takes no lock and refuses all changes: for looking at a folder that may be in use
   int threads = 4;
-  int linger_ms = 2000;    // the destructor waits so long for what the system does not give back
+  int linger_ms = 2000;  // the destructor waits so long for what the system does not give back
 };
 
-// What for: the log's and the checkpoints' files in one folder, by io_uring or, where a container forbids that, by a few threads.
+// What for: the log's and the checkpoints' files in one folder, by io_uring or, where a container forbids that, by a few
+// threads.
 //   Names, space and the opening of files are always the threads' business.
-// Thread safety: none; the loop's thread. Invariants: those of Disk; one living RealDisk that writes per folder (flock on its
-//   file `.lock`), in this process and in others; a file stays open until it is removed, so that no error of it passes unseen.
+// Thread safety: none; the loop's thread. Invariants: those of Disk; one living RealDisk that writes per folder (flock on
+// its
+//   file `.lock`), in this process and in others; a file stays open until it is removed, so that no error of it passes
+//   unseen.
 // Ownership: owns descriptors, threads, ring and lock.
-// Failure: open() answers kIo with the path and the system's reason, kBusy when the folder is another one's, kNotFound for a folder that
-//   is not there when it may only read, kNotSupported when kRing was asked for and the system refuses. A disk that hangs keeps its requests; nothing
-//   else waits for them.
+// Failure: open() answers kIo with the path and the system's reason, kBusy when the folder is another one's, kNotFound for a
+// folder that
+//   is not there when it may only read, kNotSupported when kRing was asked for and the system refuses. A disk that hangs
+//   keeps its requests; nothing else waits for them.
 class RealDisk final : public Disk {
  public:
   static Result<std::unique_ptr<RealDisk>> open(const RealDiskOptions& options);

@@ -47,9 +47,15 @@ struct DiskRing::Ring {
       Request* request = waiting.front().release();
       waiting.pop_front();
       switch (request->op) {
-        case Op::kRead: ::io_uring_prep_read(entry, request->fd, request->bytes, request->size_bytes, request->offset); break;
-        case Op::kWrite: ::io_uring_prep_write(entry, request->fd, request->bytes, request->size_bytes, request->offset); break;
-        case Op::kSync: ::io_uring_prep_fsync(entry, request->fd, IORING_FSYNC_DATASYNC); break;
+        case Op::kRead:
+          ::io_uring_prep_read(entry, request->fd, request->bytes, request->size_bytes, request->offset);
+          break;
+        case Op::kWrite:
+          ::io_uring_prep_write(entry, request->fd, request->bytes, request->size_bytes, request->offset);
+          break;
+        case Op::kSync:
+          ::io_uring_prep_fsync(entry, request->fd, IORING_FSYNC_DATASYNC);
+          break;
       }
       ::io_uring_sqe_set_data(entry, request);
       ++in_flight;
@@ -109,8 +115,8 @@ void DiskRing::read(int fd, void* bytes, std::size_t size_bytes, std::uint64_t o
 }
 
 void DiskRing::write(int fd, const void* bytes, std::size_t size_bytes, std::uint64_t offset, End end) {
-  ring_->submit(std::make_unique<Request>(Op::kWrite, fd, const_cast<void*>(bytes), static_cast<unsigned>(size_bytes), offset,
-                                          std::move(end)));
+  ring_->submit(std::make_unique<Request>(Op::kWrite, fd, const_cast<void*>(bytes), static_cast<unsigned>(size_bytes),
+                                          offset, std::move(end)));
 }
 
 void DiskRing::sync(int fd, End end) {

@@ -12,7 +12,8 @@ namespace juxmem {
 // Thread safety: none; the loop's thread.
 // Invariants: `end` is called from deliver() only, once per request, with the system's result: bytes, or a negative errno.
 // Ownership: owns the ring. Memory and descriptors of a request must live until its end: `end` holds them.
-// Failure: create() answers nullptr where the system has or allows no io_uring. Requests that never come back are waited for by
+// Failure: create() answers nullptr where the system has or allows no io_uring. Requests that never come back are waited for
+// by
 //   the destructor for `linger_ms` at most, and then left in memory, since the system may still write there.
 class DiskRing {
  public:

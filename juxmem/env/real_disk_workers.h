@@ -12,7 +12,8 @@ namespace juxmem {
 // Thread safety: submit() and deliver() belong to the loop's thread; jobs run on any of the workers, so two of them at once.
 // Invariants: a job's end is called from deliver() only, once; ends may submit further jobs.
 // Ownership: owns threads and jobs. Borrows the eventfd, which becomes readable when ends are waiting.
-// Failure: a job that the system keeps for ever keeps its thread; the destructor waits `linger_ms` at most and then leaves such
+// Failure: a job that the system keeps for ever keeps its thread; the destructor waits `linger_ms` at most and then leaves
+// such
 //   threads to the process' end.
 class DiskWorkers {
  public:

@@ -7,10 +7,11 @@ build=${1:?usage: $0 BUILD_FOLDER [MUTANT ...]}
 shift
 cd "$(dirname "$0")/../.."
 
-ninja -C "$build" --quiet sim stream_sim_test coherence_sim_test
+ninja -C "$build" --quiet sim stream_sim_test coherence_sim_test log_sim_test
 declare -A program=(
   [sim]=$build/tests/sim/sim
   [stream_sim_test]=$build/tests/sim/stream/stream_sim_test
+  [log_sim_test]=$build/tests/sim/log/log_sim_test
   [coherence_sim_test]=$build/tests/sim/coherence/coherence_sim_test
 )
 

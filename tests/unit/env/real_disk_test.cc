@@ -131,7 +131,8 @@ TEST_P(RealDiskTest, ManyRequestsAtOnceAreAllAnswered) {
   int answered = 0;
   for (int i = 0; i < kRequests; ++i) {
     const std::string text = std::to_string(10'000'000 + i);
-    disk_->write("a", static_cast<std::uint64_t>(i) * 8, Buffer::copy_of(text), [&answered](const Status& status) { answered += status.has_value(); });
+    disk_->write("a", static_cast<std::uint64_t>(i) * 8, Buffer::copy_of(text),
+                 [&answered](const Status& status) { answered += status.has_value(); });
   }
   while (disk_->in_flight() > 0 && disk_->wait(kPatienceMs)) {
   }

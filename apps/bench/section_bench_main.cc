@@ -37,6 +37,7 @@ constexpr int kClients = 8;
 struct BenchOptions {
   bool quick = false;
   bool no_etcd = false;
+  std::string only;  // one part, by name; empty: all
   int rounds = 3;
   int sections = 3000;
   int large_sections = 6;
@@ -122,13 +123,14 @@ class Bench {
   Bench(BenchOptions wanted, std::string uri) : options_(wanted), uri_(std::move(uri)) {}
 
   std::vector<Row> run() {
-    small_sections();
-    large_sections();
-    puts();
+    if (wants("small")) small_sections();
+    if (wants("large")) large_sections();
+    if (wants("puts")) puts();
     return rows_;
   }
 
  private:
+  bool wants(const char* part) const { return options_.only.empty() || options_.only == part; }
   void small_sections();
   void large_sections();
   void puts();
@@ -248,11 +250,15 @@ int run_main(int argc, char** argv) {
       "Usage: section_bench [options]\n"
       "Starts three providers of one site on loopback and measures sections as ratios to bare ZeroMQ and to etcd.\n\nOptions");
   described.add_options()("help,h", "this text")("quick", options::bool_switch(&wanted.quick), "few repetitions, for a first look")(
-      "no-etcd", options::bool_switch(&wanted.no_etcd), "leave the peer out");
+      "no-etcd", options::bool_switch(&wanted.no_etcd), "leave the peer out")(
+      "only", options::value(&wanted.only)->value_name("PART"), "one part alone: small, large or puts");
   options::variables_map values;
   try {
     options::store(options::parse_command_line(argc, argv, described), values);
     options::notify(values);
+    if (!wanted.only.empty() && wanted.only != "small" && wanted.only != "large" && wanted.only != "puts") {
+      throw options::error("--only takes small, large or puts");
+    }
   } catch (const options::error& error) {
     std::fprintf(stderr, "section_bench: %s; see section_bench --help\n", error.what());
     return 2;

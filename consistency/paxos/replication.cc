@@ -12,6 +12,8 @@ namespace {
 
 constexpr TimeNs kNever = std::numeric_limits<TimeNs>::max();
 constexpr std::int64_t kMillion = 1'000'000;
+// More than this never waits.
+constexpr std::uint64_t kThriftBytesMax = 32U << 10;
 
 }  // namespace
 
@@ -51,6 +53,7 @@ void Replication::begin(TimeNs now, Elected elected) {
     }
     peers_[i] = std::move(peer);
   }
+  has_chosen_ = false;
   lease_base_ = 0;
   renew_lease();
   decide(elected.decided);
@@ -71,7 +74,11 @@ bool Replication::is_stopping() const {
 Instance Replication::append(wire::EntryKind kind, Buffer command, Buffer data) {
   const Instance instance = last() + 1;
   wire::Entry entry{ballot_, kind, std::move(command), std::move(data)};
-  undecided_bytes_ += cost_bytes(entry);
+  const std::uint64_t cost = cost_bytes(entry);
+  undecided_bytes_ += cost;
+  for (Peer& peer : peers_) {
+    if (peer.spare) peer.waiting_bytes += cost;
+  }
   acceptor_.append_own(instance, std::move(entry));
   return instance;
 }
@@ -130,7 +137,28 @@ TimeNs Replication::lease_until(TimeNs now) const {
 void Replication::advance() {
   for (std::size_t i = 0; i < peers_.size(); ++i) scratch_[i] = peers_[i].acked;
   scratch_[self_] = acceptor_.matched();
+  const Instance before = acceptor_.decided();
   decide(quorums_.reached(scratch_));
+  if (!has_chosen_ && acceptor_.decided() > before && config_.timing.thrift_ms > 0) choose_quorum();
+}
+
+void Replication::choose_quorum() {
+  std::uint64_t chosen = 0;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if (i == self_ || peers_[i].acked >= acceptor_.decided()) chosen |= std::uint64_t{1} << i;
+  }
+  if (!quorums_.is_quorum(chosen)) return;
+  for (std::size_t i = peers_.size(); i-- > 0;) {
+    const std::uint64_t without = chosen & ~(std::uint64_t{1} << i);
+    if (i != self_ && quorums_.is_quorum(without)) chosen = without;
+  }
+  for (std::size_t i = 0; i < peers_.size(); ++i) peers_[i].spare = (chosen >> i & 1) == 0;
+  has_chosen_ = true;
+}
+
+void Replication::need_everybody() {
+  has_chosen_ = false;
+  for (Peer& peer : peers_) peer.spare = false;
 }
 
 void Replication::decide(Instance instance) {
@@ -144,11 +172,31 @@ bool Replication::is_left_behind(const Peer& peer) const {
   return peer.known && peer.acked + 1 < acceptor_.log().first();
 }
 
+bool Replication::can_wait(TimeNs now, Peer& peer) {
+  if (!peer.spare || peer.hurried || peer.waiting_bytes > kThriftBytesMax) return false;
+  if (peer.wait_ends == 0) {
+    peer.wait_ends = now + ms_to_ns(config_.timing.thrift_ms);
+    peer.wait_last = last();
+  }
+  if (now < peer.wait_ends) return true;
+  // The chosen quorum has not decided it meanwhile: somebody in it is slow.
+  if (acceptor_.decided() < peer.wait_last) need_everybody();
+  return false;
+}
+
 void Replication::send_entries(TimeNs now, std::vector<Outgoing>& out) {
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     Peer& peer = peers_[i];
-    if (i == self_ || peer.mode != Mode::kStream || is_left_behind(peer)) continue;
+    if (i == self_) continue;
+    if (peer.mode != Mode::kStream || is_left_behind(peer)) {
+      peer.wait_ends = 0;
+      continue;
+    }
+    if (peer.next <= last() && can_wait(now, peer)) continue;
     while (peer.next <= last() && peer.unacked_bytes < config_.limits.window_bytes) send_batch(now, i, out);
+    peer.hurried = false;
+    peer.wait_ends = 0;
+    peer.waiting_bytes = 0;
     if (peer.told < acceptor_.decided()) {
       notice_at_ = std::min(notice_at_, now + ms_to_ns(config_.timing.notice_ms));
     }
@@ -185,6 +233,7 @@ void Replication::send_heartbeat(std::size_t to, TimeNs sent_at, std::vector<Out
 
 void Replication::probe(TimeNs now, std::size_t to, std::vector<Outgoing>& out) {
   Peer& peer = peers_[to];
+  if (!peer.spare) need_everybody();
   peer.mode = Mode::kProbe;
   peer.probe_since = now;
   send_heartbeat(to, now, out);
@@ -213,7 +262,9 @@ void Replication::tick(TimeNs now, std::vector<Outgoing>& out) {
 TimeNs Replication::next_wakeup() const {
   TimeNs at = std::min(beat_at_, notice_at_);
   for (const Peer& peer : peers_) {
-    if (peer.mode == Mode::kStream && !peer.unacked.empty()) at = std::min(at, peer.resend_at);
+    if (peer.mode != Mode::kStream) continue;
+    if (!peer.unacked.empty()) at = std::min(at, peer.resend_at);
+    if (peer.wait_ends != 0) at = std::min(at, peer.wait_ends);
   }
   return at;
 }

@@ -81,7 +81,13 @@ Status Stream::transfer(TimeNs now, NodeId to) {
   const std::optional<std::size_t> member = parts_->quorums.index_of(to);
   if (!member || to == parts_->config.self) return fail(Code::kInvalid, "the role is handed to another member only");
   parts_->handover = {*member, now + ms_to_ns(parts_->config.timing.transfer_ms)};
+  parts_->replication.hurry(*member);
   return {};
+}
+
+void Stream::hurry(NodeId member) {
+  const std::optional<std::size_t> index = parts_->quorums.index_of(member);
+  if (index && parts_->role == StreamRole::kCoordinator) parts_->replication.hurry(*index);
 }
 
 void Stream::learn_decided(TimeNs now, const Ballot& ballot, Instance instance) {

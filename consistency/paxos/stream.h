@@ -172,6 +172,9 @@ class Stream {
   // role stays here), then this node gives up role and lease. Errors: kNotCoordinator, kInvalid (not another member).
   Status transfer(TimeNs now, NodeId to);
 
+  // The member is about to need the entries decided so far: they do not wait (Timing::thrift_ms). Nothing at others than coordinators.
+  void hurry(NodeId member);
+
   // Evidence from elsewhere (a grant) that everything up to `instance` was decided when `ballot` coordinated.
   void learn_decided(TimeNs now, const Ballot& ballot, Instance instance);
 

@@ -1,6 +1,10 @@
 #include "juxmem/base/digest.h"
 
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the same functions, by the widest instructions that this processor has
+#else
 #include <xxhash.h>
+#endif
 
 namespace juxmem {
 

@@ -21,6 +21,9 @@ Status Timing::check() const {
   if (clock_drift_ppm < 0 || clock_drift_ppm > 100'000) {
     return fail(Code::kInvalid, "clock_drift_ppm must lie between 0 and 100000");
   }
+  if (thrift_ms < 0 || thrift_ms >= retransmit_ms) {
+    return fail(Code::kInvalid, "thrift_ms must lie between 0 and retransmit_ms");
+  }
   if (election_spread_ms <= 0 || retransmit_ms <= 0 || notice_ms <= 0 || stall_ms <= 0 || transfer_ms <= 0 ||
       resend_ms <= 0 || recall_ms <= 0 || agent_silent_ms <= 0 || call_limit_ms <= 0 || digest_every == 0) {
     return fail(Code::kInvalid, "every time must be positive");

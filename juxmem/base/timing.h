@@ -19,6 +19,7 @@ struct Timing {
   std::int64_t election_spread_ms = 300; // random addition; grows with failed elections
   std::int64_t retransmit_ms = 60;       // an Accept without its acknowledgement is sent again
   std::int64_t notice_ms = 5;            // `decided` waits this long for a message to ride on
+  std::int64_t thrift_ms = 1;            // entries wait this long for members that no quorum needs; 0: they never wait
   std::int64_t stall_ms = 2000;          // no log progress with work waiting: step down
   std::int64_t transfer_ms = 500;        // limit of handing the coordinator's role over
   std::int64_t agent_renew_ms = 200;     // agent to coordinator

@@ -62,10 +62,13 @@ class ClientCore final : public Handler {
   // More bytes of a section that is held.
   void fetch(SectionId section, std::vector<PageWant> wants, std::int64_t limit_ms, Completion<void> done);
 
-  // Ends a section, publishing `changes` if there are any; completes with the block's version. Without changes it completes at
-  // once when the agent surely still holds the section for this client. kTryAgain: it happens entirely or not at all. The
+  // Ends a section, publishing the changes if there are any; completes with the block's version. Without changes it completes
+  // at once when the agent surely still holds the section for this client. kTryAgain: it happens entirely or not at all. The
   // section is over in any case.
   void release(SectionId section, std::vector<Change> changes, std::int64_t limit_ms, Completion<Version> done);
+  // The first changes of a large section, to be sent while the caller seeks the next. Nothing of them is visible before
+  // release() has told that there are no more; abandon() is possible instead. Errors are told there, too.
+  void release_some(SectionId section, std::vector<Change> changes, std::int64_t limit_ms);
   // Gives a section up without publishing anything; nothing for one that is over.
   void abandon(SectionId section);
   // Whether the section is known to be lost already.
@@ -159,6 +162,8 @@ class ClientCore final : public Handler {
   // client_release.cc: the end of sections
   void send_parts(const std::shared_ptr<ReleaseCall>& call);
   void on_part(const std::shared_ptr<ReleaseCall>& call, bool last, Answer answer);
+  std::shared_ptr<ReleaseCall> begin_release(Section& section, SectionId id, std::int64_t limit_ms);
+  void give_up(const std::shared_ptr<ReleaseCall>& call, Error error);
   void ask_outcome(const std::shared_ptr<ReleaseCall>& call);
   void settle(const std::shared_ptr<ReleaseCall>& call, Result<Version> outcome);
 

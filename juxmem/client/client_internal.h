@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "juxmem/client/client_core.h"
+#include "juxmem/client/release_parts.h"
 #include "juxmem/wire/limits.h"
 
 namespace juxmem {
@@ -33,6 +34,7 @@ struct ClientCore::Section {
   Version version = 0;
   std::uint64_t term = 0;  // another one than the core's: the section is lost
   bool releasing = false;
+  std::shared_ptr<ReleaseCall> release;  // once changes have been handed in
 };
 
 struct ClientCore::AcquireCall {
@@ -55,12 +57,12 @@ struct ClientCore::PageCall {
 struct ClientCore::ReleaseCall {
   SectionId section = 0;
   TimeNs deadline = 0;
-  std::vector<wire::ReleaseRequest> parts;  // sent ones are moved from
-  std::size_t next_part = 0;
-  std::size_t in_flight = 0;                // parts sent and not answered
-  bool final_sent = false;                  // from then on it may have happened
+  ReleaseParts parts;
+  std::size_t in_flight = 0;  // parts sent and not answered
+  bool final_sent = false;    // from then on it may have happened
   bool settled = false;
-  Completion<Version> done;
+  Result<Version> outcome = Version{0};  // if it was settled before release()
+  Completion<Version> done;              // from release() on
 };
 
 inline Result<void> without_value(const Result<wire::ClientAnswer>& answer) {

@@ -1,5 +1,6 @@
 // The client core's releases: published once or not at all.
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "juxmem/client/client_core.h"
@@ -8,47 +9,29 @@
 namespace juxmem {
 namespace {
 
-constexpr std::uint64_t kPartBytesMax = 4U << 20;
-constexpr std::size_t kPartRangesMax = 4096;
 constexpr std::size_t kPartsInFlightMax = 8;
 constexpr std::size_t kBulkBytesMax = 96U << 20;  // under way for all releases together
-static_assert(kPartRangesMax < wire::kRangesMax && kPartRangesMax < wire::kPacketFramesMax);
-
-// Cuts the changes into messages. Pieces are as large as one log entry's data at most, so that nobody has to cut them again.
-std::vector<wire::ReleaseRequest> cut_into_parts(std::uint64_t agent_section, BlockId block,
-                                                 const std::vector<Change>& changes) {
-  std::vector<wire::ReleaseRequest> parts;
-  std::uint64_t bytes = 0;
-  const auto begin_part = [&] {
-    if (!parts.empty()) parts.back().more = true;
-    wire::ReleaseRequest part;
-    part.section = agent_section;
-    part.block = block;
-    part.part = static_cast<std::uint32_t>(parts.size());
-    parts.push_back(std::move(part));
-    bytes = 0;
-  };
-  begin_part();
-  for (const Change& change : changes) {
-    std::uint64_t done = 0;
-    while (done < change.data.size()) {
-      if (bytes == kPartBytesMax || parts.back().ranges.size() == kPartRangesMax) begin_part();
-      const std::uint64_t size =
-          std::min({wire::kEntryBytesMax, kPartBytesMax - bytes, std::uint64_t{change.data.size()} - done});
-      parts.back().ranges.push_back({.offset = change.offset + done, .size_bytes = size});
-      parts.back().data.push_back(change.data.slice(done, size));
-      bytes += size;
-      done += size;
-    }
-  }
-  return parts;
-}
 
 }  // namespace
 
+std::shared_ptr<ClientCore::ReleaseCall> ClientCore::begin_release(Section& section, SectionId id, std::int64_t limit_ms) {
+  if (section.release == nullptr) {
+    section.release = std::make_shared<ReleaseCall>(
+        ReleaseCall{.section = id, .deadline = deadline_after(limit_ms), .parts = {section.agent_section, section.block}});
+  }
+  return section.release;
+}
+
+void ClientCore::release_some(SectionId id, std::vector<Change> changes, std::int64_t limit_ms) {
+  const auto found = sections_.find(id);
+  if (stopped_ || found == sections_.end() || found->second.releasing || found->second.term != term_) return;
+  const auto call = begin_release(found->second, id, limit_ms);
+  call->parts.add(std::move(changes));
+  send_parts(call);
+}
+
 void ClientCore::release(SectionId id, std::vector<Change> changes, std::int64_t limit_ms, Completion<Version> done) {
   if (refuse_after_stop(done)) return;
-  std::erase_if(changes, [](const Change& change) { return change.data.empty(); });
   const auto found = sections_.find(id);
   if (found == sections_.end() || found->second.releasing) {
     done(fail(Code::kNotHeld));
@@ -60,7 +43,10 @@ void ClientCore::release(SectionId id, std::vector<Change> changes, std::int64_t
     done(fail(Code::kOwnerDead));
     return;
   }
-  if (changes.empty() && agent_surely_knows_us(env_.clock().now())) {
+  const auto call = begin_release(section, id, limit_ms);
+  call->parts.add(std::move(changes));
+  call->parts.close();
+  if (call->parts.is_empty() && agent_surely_knows_us(env_.clock().now())) {
     const Version version = section.version;
     wire::ReleaseRequest release;
     release.section = section.agent_section;
@@ -72,28 +58,33 @@ void ClientCore::release(SectionId id, std::vector<Change> changes, std::int64_t
     return;
   }
   section.releasing = true;
-  auto call = std::make_shared<ReleaseCall>();
-  call->section = id;
-  call->deadline = deadline_after(limit_ms);
-  call->parts = cut_into_parts(section.agent_section, section.block, changes);
   call->done = std::move(done);
-  for (const Change& change : changes) stats_.bytes_released += change.data.size();
+  if (call->settled) return settle(call, std::move(call->outcome));
   send_parts(call);
 }
 
 // The last part goes when all the others have been answered: only then may the section take effect.
 void ClientCore::send_parts(const std::shared_ptr<ReleaseCall>& call) {
-  while (!call->settled && call->next_part < call->parts.size() && call->in_flight < kPartsInFlightMax) {
+  while (!call->settled && call->parts.has_next() && call->in_flight < kPartsInFlightMax) {
     // Every release has one part under way; together they stay below what an agent takes from one client.
     if (call->in_flight != 0 && bulk_bytes_ >= kBulkBytesMax) return;
-    const bool last = call->next_part + 1 == call->parts.size();
+    const bool last = call->parts.is_at_last();
     if (last && call->in_flight != 0) return;
-    wire::ReleaseRequest part = std::move(call->parts[call->next_part++]);
+    wire::ReleaseRequest part = call->parts.next();
+    for (const Buffer& data : part.data) stats_.bytes_released += data.size();
     ++call->in_flight;
     if (last) call->final_sent = true;
     ask(std::move(part), call->deadline, AtLoss::kFail,
         [this, call, last](Answer answer) { on_part(call, last, std::move(answer)); });
   }
+}
+
+// Before the last part was sent: nothing takes effect, and the agent forgets what it has.
+void ClientCore::give_up(const std::shared_ptr<ReleaseCall>& call, Error error) {
+  const Section& section = sections_.at(call->section);
+  error.detail += "; nothing was published";
+  let_go(section.agent_section, section.block, deadline_after(-1));
+  settle(call, std::unexpected(std::move(error)));
 }
 
 void ClientCore::on_part(const std::shared_ptr<ReleaseCall>& call, bool last, Answer answer) {
@@ -121,10 +112,7 @@ void ClientCore::on_part(const std::shared_ptr<ReleaseCall>& call, bool last, An
       error.code == Code::kStale) {
     error.code = stopped_ ? Code::kClosed : Code::kOwnerDead;
   }
-  if (nothing_happened) {
-    error.detail += "; nothing was published";
-    let_go(section.agent_section, section.block, deadline_after(-1));
-  }
+  if (nothing_happened) return give_up(call, std::move(error));
   settle(call, std::unexpected(std::move(error)));
 }
 
@@ -145,6 +133,10 @@ void ClientCore::ask_outcome(const std::shared_ptr<ReleaseCall>& call) {
 
 void ClientCore::settle(const std::shared_ptr<ReleaseCall>& call, Result<Version> outcome) {
   call->settled = true;
+  if (!call->done) {
+    call->outcome = std::move(outcome);
+    return;
+  }
   sections_.erase(call->section);
   call->done(std::move(outcome));
 }

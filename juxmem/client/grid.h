@@ -105,6 +105,7 @@ class Grid {
   Status enter(BlockId block, Mode mode, bool try_only, std::int64_t limit_ms, ThreadQueue::Ticket ticket);
   Status fill_inside_section(Mapping& mapping);
   Result<Version> leave(Hold& hold, std::int64_t limit_ms);
+  Result<std::vector<Change>> send_changes(const Hold& hold, std::int64_t limit_ms);
   void forget_old_holds();
   std::vector<Mapping*> mappings_of(BlockId block);
 

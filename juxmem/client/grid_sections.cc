@@ -12,6 +12,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t kHoldsMax = 65536;  // relations of threads to blocks that are remembered
+constexpr std::size_t kPieceBytes = 4U << 20;  // of changes that are sent while the next are sought
 
 }  // namespace
 
@@ -107,23 +108,15 @@ Status Grid::release(BlockId block, bool try_only, std::int64_t limit_ms) {
 
 // Publishes what was written. After a failure the mappings' content is not known to be released: it is fetched anew.
 Result<Version> Grid::leave(Hold& hold, std::int64_t limit_ms) {
-  std::vector<Change> changes;
+  Result<std::vector<Change>> changes;
+  if (hold.mode == Mode::kExclusive) changes = send_changes(hold, limit_ms);
   Result<Version> outcome = Version{0};
-  if (hold.mode == Mode::kExclusive) {
-    for (Mapping* mapping : hold.mappings) {
-      Result<std::vector<Change>> some = mapping->take_changes();
-      if (!some) {
-        outcome = std::unexpected(some.error());
-        break;
-      }
-      std::move(some->begin(), some->end(), std::back_inserter(changes));
-    }
-  }
-  if (outcome) {
+  if (changes) {
     outcome = driver_->run<Version>([&](ClientCore& core, Completion<Version> done) {
-      core.release(hold.section, std::move(changes), limit_ms, std::move(done));
+      core.release(hold.section, std::move(*changes), limit_ms, std::move(done));
     });
   } else {
+    outcome = std::unexpected(changes.error());
     driver_->look([&](ClientCore& core) { core.abandon(hold.section); });
   }
   if (hold.mode != Mode::kExclusive) return outcome;
@@ -136,6 +129,24 @@ Result<Version> Grid::leave(Hold& hold, std::int64_t limit_ms) {
     }
   }
   return outcome;
+}
+
+// Seeks what was written, by this thread; others may use the loop meanwhile. Returns the last piece: the others are on their way.
+Result<std::vector<Change>> Grid::send_changes(const Hold& hold, std::int64_t limit_ms) {
+  std::vector<Change> last;
+  for (Mapping* mapping : hold.mappings) {
+    mapping->begin_changes();
+    for (;;) {
+      Result<std::vector<Change>> piece = mapping->next_changes(kPieceBytes);
+      if (!piece) return piece;
+      if (piece->empty()) break;
+      if (!last.empty()) {
+        driver_->look([&](ClientCore& core) { core.release_some(hold.section, std::move(last), limit_ms); });
+      }
+      last = std::move(*piece);
+    }
+  }
+  return last;
 }
 
 // Threads come and go, and blocks too: the oldest released relations are forgotten.

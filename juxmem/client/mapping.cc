@@ -15,6 +15,8 @@ namespace {
 
 // Changes smaller than this in all are copied out: cheaper than to keep the twin from changing.
 constexpr std::size_t kCopiedBytesMax = 64U << 10;
+// So few that they are still in the processor's cache when they are copied into the twin.
+constexpr std::size_t kSoughtAtOnceBytes = 256U << 10;
 
 // Pages that are zero on both sides stay without memory in the twin.
 void copy_sparsely(std::byte* to, const std::byte* from, std::size_t size_bytes) {
@@ -82,32 +84,60 @@ Status Mapping::own_twin() {
 
 Status Mapping::prepare_to_write() { return own_twin(); }
 
-Result<std::vector<Change>> Mapping::take_changes() {
+void Mapping::begin_changes() {
   JUXMEM_CHECK(twin_ != nullptr);
-  const std::size_t phase = offset_ % kPageBytes;
-  std::byte* before = twin_->data() + phase;
-  const std::vector<ByteRange> ranges = find_changes(data_, before, size_bytes_, phase);
-  std::size_t total = 0;
-  for (const ByteRange& range : ranges) total += range.size_bytes;
+  former_twin_.reset();
+  sought_bytes_ = 0;
+  twin_is_writable_ = false;
+}
 
-  std::vector<Change> changes;
-  changes.reserve(ranges.size());
-  const bool copied = total <= kCopiedBytesMax;
-  if (!ranges.empty() && twin_.use_count() > 1) {
-    // A former release is still being sent from it.
-    std::shared_ptr<MappedMemory> former = std::exchange(twin_, nullptr);
+// A twin from which a former release is still being sent must not change: this one goes into a copy.
+Status Mapping::make_twin_writable() {
+  if (twin_is_writable_) return {};
+  if (twin_.use_count() > 1) {
+    former_twin_ = std::exchange(twin_, nullptr);
     if (const Status owned = own_twin(); !owned) {
-      twin_ = std::move(former);
-      return std::unexpected(owned.error());
+      twin_ = std::exchange(former_twin_, nullptr);
+      return owned;
     }
-    before = twin_->data() + phase;
   } else {
     // Pairs with the release of the last Buffer by another thread: what it read was read before we write.
     std::atomic_thread_fence(std::memory_order_acquire);
-    for (const ByteRange& range : ranges) std::memcpy(before + range.offset, data_ + range.offset, range.size_bytes);
   }
+  twin_is_writable_ = true;
+  return {};
+}
+
+Result<std::vector<Change>> Mapping::next_changes(std::size_t bytes_max) {
+  std::vector<ByteRange> ranges;
+  std::size_t total = 0;
+  while (sought_bytes_ < size_bytes_ && total < bytes_max) {
+    const std::size_t at = sought_bytes_;
+    const std::size_t phase = (offset_ + at) % kPageBytes;
+    const std::size_t size = std::min<std::size_t>(kSoughtAtOnceBytes - phase, size_bytes_ - at);
+    const auto twin_at = [&](MappedMemory& twin) { return twin.data() + offset_ % kPageBytes + at; };
+    for (ByteRange range : find_changes(data_ + at, twin_at(former_twin_ ? *former_twin_ : *twin_), size, phase)) {
+      if (const Status writable = make_twin_writable(); !writable) return std::unexpected(writable.error());
+      if (!former_twin_) std::memcpy(twin_at(*twin_) + range.offset, data_ + at + range.offset, range.size_bytes);
+      total += range.size_bytes;
+      range.offset += at;
+      if (!ranges.empty() && ranges.back().offset + ranges.back().size_bytes == range.offset) {
+        ranges.back().size_bytes += range.size_bytes;
+      } else {
+        ranges.push_back(range);
+      }
+    }
+    sought_bytes_ += size;
+  }
+  if (sought_bytes_ == size_bytes_) former_twin_.reset();
+  return changes_of(ranges, total <= kCopiedBytesMax);
+}
+
+std::vector<Change> Mapping::changes_of(std::span<const ByteRange> ranges, bool copied) const {
+  std::vector<Change> changes;
+  changes.reserve(ranges.size());
   for (const ByteRange& range : ranges) {
-    const std::byte* bytes = before + range.offset;
+    const std::byte* bytes = twin_->data() + offset_ % kPageBytes + range.offset;
     Buffer data = copied ? Buffer::copy_of({bytes, range.size_bytes}) : Buffer::adopt(bytes, range.size_bytes, twin_);
     changes.push_back({.offset = offset_ + range.offset, .data = std::move(data)});
   }

@@ -11,6 +11,7 @@
 #include "juxmem/base/result.h"
 #include "juxmem/base/types.h"
 #include "juxmem/client/client_types.h"
+#include "juxmem/client/page_diff.h"
 
 namespace juxmem {
 
@@ -39,9 +40,9 @@ class MappedMemory {
 // Thread safety: none by itself. put() is called by the client's loop while a thread waits in acquire; the other calls by
 //   the thread that is inside the exclusive section, or with the grid's lock held.
 // Invariants: after prepare_to_write() the twin equals the memory wherever the user has not written since; bytes handed out by
-//   take_changes() are not changed while a Buffer over them lives: a twin still in use is replaced by a copy first.
+//   next_changes() are not changed while a Buffer over them lives: a twin still in use is replaced by a copy first.
 // Ownership: owns memory and twin; the Buffers share the twin.
-// Failure: kNoLocalMemory from create(), prepare_to_write() and take_changes(); the mapping is as before then.
+// Failure: kNoLocalMemory from create(), prepare_to_write() and next_changes(); after the latter the section cannot be released.
 class Mapping final : public PageSink {
  public:
   // Of the block's bytes [offset, offset + size_bytes); size_bytes > 0.
@@ -64,12 +65,16 @@ class Mapping final : public PageSink {
 
   // Before the user may write.
   Status prepare_to_write();
-  // What the user has changed, as ranges of the block in ascending order; the twin holds it from now on.
-  Result<std::vector<Change>> take_changes();
+  // What the user has changed, as ranges of the block in ascending order, at most about `bytes_max` at a time and nothing at the
+  // end; the twin holds it from then on. The user does not write between begin_changes() and the end.
+  void begin_changes();
+  Result<std::vector<Change>> next_changes(std::size_t bytes_max);
 
  private:
   Mapping(BlockId block, std::uint64_t offset, std::uint64_t size_bytes, std::shared_ptr<MappedMemory> memory);
   Status own_twin();
+  Status make_twin_writable();
+  std::vector<Change> changes_of(std::span<const ByteRange> ranges, bool copied) const;
 
   const BlockId block_;
   const std::uint64_t offset_;
@@ -77,6 +82,9 @@ class Mapping final : public PageSink {
   const std::shared_ptr<MappedMemory> memory_;
   std::byte* const data_;   // in memory_; lies to its page as the range lies to the block's
   std::shared_ptr<MappedMemory> twin_;  // null until the first exclusive section
+  std::shared_ptr<MappedMemory> former_twin_;  // while changes are sought: what to compare with, if not the twin
+  std::size_t sought_bytes_ = 0;               // how far changes have been sought
+  bool twin_is_writable_ = false;
   Version version_ = 0;
   std::atomic<bool> shared_{false};
 };

@@ -216,6 +216,8 @@ void Replica::carry_out(DirectoryMessage message) {
     if (!block) return;
     granted->version = block->version;
     granted->size_bytes = block->size_bytes;
+    // Its content is needed next, there if that is a replica.
+    stream_.hurry(agent->second);
   }
   std::visit([&](auto& kind) { host_.send(agent->second, wire::GroupMessage(std::move(kind))); }, message);
 }

@@ -3,7 +3,7 @@
 //   stream_scenarios [--update] FILE ...
 //
 // --update writes the transcripts as they are now. Every message takes one millisecond; clocks agree. Commands:
-//   members NODE:SITE ... [preferred NODE]   makes the replicas; must come first
+//   members NODE:SITE ... [preferred NODE] [thrift MS]   makes the replicas; must come first
 //   run MS                                   lets time pass
 //   propose NODE TEXT ...                    one entry per text, all in one turn
 //   read NODE TAG                            asks for a linearizable read
@@ -118,11 +118,20 @@ class Scenario {
   void make_members(std::istringstream& words) {
     StreamConfig config;
     config.stream = {1, 1};
-    const std::string text = words.str();
-    const std::size_t preferred = text.find(" preferred ");
-    if (preferred != std::string::npos) config.preferred = static_cast<NodeId>(std::stoul(text.substr(preferred + 11)));
-    std::istringstream names(text.substr(text.find(' '), preferred == std::string::npos ? preferred : preferred - text.find(' ')));
-    config.members = read_members(names);
+    config.timing.thrift_ms = 0;
+    std::string names;
+    std::string word;
+    while (words >> word) {
+      if (word == "preferred") {
+        words >> config.preferred;
+      } else if (word == "thrift") {
+        words >> config.timing.thrift_ms;
+      } else {
+        names += word + " ";
+      }
+    }
+    std::istringstream members(names);
+    config.members = read_members(members);
     for (const StreamMember& member : config.members) begin_epoch(member.node, config);
   }
 

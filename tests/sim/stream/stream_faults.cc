@@ -36,6 +36,7 @@ void StreamWorld::choose_shape() {
   }
   config_.limits.undecided_bytes = 4'000 + random_.below(16'000);
   if (random_.chance(200'000)) config_.limits.kept_bytes = 2000 + random_.below(8000);
+  config_.timing.thrift_ms = std::array{0, 1, 5}[random_.below(3)];
   client_pause_max_ = std::array{2, 10, 40}[random_.below(3)] * 1000 * kUs;
 }
 

@@ -133,6 +133,64 @@ TEST(ClientRelease, ALargeOneComesInPartsAndTheLastWaitsForTheOthers) {
   EXPECT_EQ(done.value(), 77U);
 }
 
+TEST(ClientRelease, TheFirstChangesGoWhileTheNextAreSought) {
+  ClientWorld world({"a"});
+  world.welcome("a");
+  const SectionId section = world.hold("a", kBlock, 31);
+  world.core().release_some(section, change(5U << 20), 10'000);
+  world.flush();
+  const auto first = world.take<wire::ReleaseRequest>("a");
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_TRUE(std::get<wire::ReleaseRequest>(first[0].body).more);
+  world.answer("a", released(first[0], 0));
+  Kept<Version> done;
+  world.core().release(section, change(1U << 20, 5U << 20), 10'000, done.completion());
+  world.flush();
+  const auto last = world.take<wire::ReleaseRequest>("a");
+  ASSERT_EQ(last.size(), 1U);
+  const auto& rest = std::get<wire::ReleaseRequest>(last[0].body);
+  EXPECT_FALSE(rest.more);
+  EXPECT_EQ(rest.ranges, (std::vector<wire::Range>{{4U << 20, 1U << 20}, {5U << 20, 1U << 20}}));
+  world.answer("a", released(last[0], 7));
+  ASSERT_TRUE(done.is_ok());
+  EXPECT_EQ(done.value(), 7U);
+}
+
+TEST(ClientRelease, AFailureOfTheFirstChangesIsToldAtTheRelease) {
+  ClientWorld world({"a"});
+  world.welcome("a");
+  const SectionId section = world.hold("a", kBlock, 31);
+  world.core().release_some(section, change(5U << 20), 10'000);
+  world.flush();
+  const auto first = world.take<wire::ReleaseRequest>("a");
+  ASSERT_EQ(first.size(), 1U);
+  wire::ClientAnswer refusal = released(first[0], 0);
+  refusal.code = Code::kSessionExpired;
+  world.answer("a", refusal);
+  world.core().release_some(section, change(5U << 20, 5U << 20), 10'000);
+  world.flush();
+  EXPECT_TRUE(world.take<wire::ReleaseRequest>("a").empty()) << "in vain";
+  Kept<Version> done;
+  world.core().release(section, {}, 10'000, done.completion());
+  EXPECT_EQ(done.code(), Code::kOwnerDead);
+  EXPECT_EQ(world.core().open_sections(), 0U);
+}
+
+TEST(ClientRelease, ASectionMayBeGivenUpAfterTheFirstChanges) {
+  ClientWorld world({"a"});
+  world.welcome("a");
+  const SectionId section = world.hold("a", kBlock, 31);
+  world.core().release_some(section, change(5U << 20), 10'000);
+  world.core().abandon(section);
+  world.flush();
+  const auto requests = world.take<wire::ReleaseRequest>("a");
+  ASSERT_EQ(requests.size(), 2U);
+  EXPECT_TRUE(std::get<wire::ReleaseRequest>(requests[1].body).ranges.empty());
+  world.answer("a", released(requests[0], 0));
+  world.answer("a", released(requests[1], 0));
+  EXPECT_EQ(world.core().open_sections(), 0U);
+}
+
 TEST(ClientRelease, ASectionOfALostAgentIsLost) {
   ClientWorld world({"a", "b"});
   world.welcome("a");

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "consistency/paxos/entry_log.h"
 #include "consistency/paxos/stream.h"
@@ -51,6 +53,7 @@ TEST(StreamLimits, NothingBeyondTheWindowIsSentUnacknowledged) {
   StreamConfig config = StreamCluster::three();
   config.limits.window_bytes = 4 * kSmall;
   config.limits.batch_entries = 1;
+  config.timing.thrift_ms = 0;
   StreamCluster cluster(config);
   cluster.start();
   cluster.run(20);
@@ -62,6 +65,29 @@ TEST(StreamLimits, NothingBeyondTheWindowIsSentUnacknowledged) {
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(cluster.propose(1, "x"));
   cluster.settle();
   EXPECT_EQ(sent_to_3, 4);
+}
+
+TEST(StreamLimits, OnlySmallEntriesWaitForMembersThatNoQuorumNeeds) {
+  StreamCluster cluster(StreamCluster::three());
+  cluster.start();
+  cluster.run(20);
+  std::map<NodeId, int> sent_to;
+  cluster.on_message = [&](NodeId, const Outgoing& outgoing) {
+    if (std::holds_alternative<wire::Accept>(outgoing.message)) ++sent_to[outgoing.to];
+  };
+  ASSERT_TRUE(cluster.propose(1, "small"));
+  cluster.settle();
+  EXPECT_EQ(sent_to[2] + sent_to[3], 1);
+  ASSERT_TRUE(cluster.propose(1, std::string(100'000, 'x')));
+  cluster.settle();
+  EXPECT_EQ(sent_to[2] + sent_to[3], 3) << "the small one goes along";
+  ASSERT_TRUE(cluster.propose(1, "small"));
+  cluster.settle();
+  EXPECT_EQ(sent_to[2] + sent_to[3], 4);
+  cluster[1].hurry(2);
+  cluster[1].hurry(3);
+  cluster.settle();
+  EXPECT_EQ(sent_to[2] + sent_to[3], 5);
 }
 
 TEST(StreamLimits, EntryLargerThanTheWindowStillTravels) {

@@ -168,6 +168,7 @@ TEST(Stream, EvidenceOfADecisionMakesAReplicaLearnAtOnce) {
   cluster.start();
   const auto place = cluster.propose(1, "a");
   ASSERT_TRUE(place);
+  cluster[1].hurry(3);
   cluster.settle();
   EXPECT_TRUE(cluster.texts(3).empty());
   cluster[3].learn_decided(cluster.now(), cluster[1].ballot(), *place);

@@ -134,6 +134,7 @@ TEST(StreamSnapshot, AcceptedSuffixBeyondItStays) {
   StreamCluster cluster(config);
   cluster.start();
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(cluster.propose(1, "x"));
+  cluster[1].hurry(3);
   cluster.settle();
   const StreamStatus before = cluster[3].status(cluster.now());
   ASSERT_GT(before.log_last, before.decided);

@@ -12,6 +12,7 @@ int stat_command(const Arguments& arguments);
 int rm_command(const Arguments& arguments);
 int import_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
+int inspect_command(const Arguments& arguments);
 int doctor_command(const Arguments& arguments);
 
 }  // namespace juxmem

@@ -25,7 +25,7 @@ expect 2 "Usage: juxmem COMMAND"
 expect 0 "Examples:" --help
 expect 0 "juxmem 0." --version
 expect 2 "no command 'lss'" lss
-for command in "grid start" "grid stop" status ls stat rm import export doctor; do
+for command in "grid start" "grid stop" status ls stat rm import export inspect doctor; do
   # shellcheck disable=SC2086
   expect 0 "Examples:" $command --help
   # shellcheck disable=SC2086
@@ -40,6 +40,9 @@ expect 2 "--timeout" grid start --local --sites a:1 --timeout soon
 expect 1 "no grid was started" grid stop
 expect 2 "is missing" stat
 expect 2 "is too much" stat one two
+expect 2 "is missing" inspect
+expect 1 "no such folder or file" inspect "$folder/none"
+expect 1 "neither a log nor checkpoints" inspect "$folder"
 expect 2 "--copies" import file.h5 prefix --copies 3
 for command in status ls "stat x" "rm x" "import file.h5" "export x file.h5"; do
   # shellcheck disable=SC2086

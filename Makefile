@@ -42,6 +42,7 @@ bench: ## measure against the floor and against peers (BENCHMARKS.md)
 	@$(QUIET_CONFIGURE) -B $(BUILD)
 	@ninja -C $(BUILD) --quiet
 	@$(BUILD)/bin/stream_bench
+	@$(BUILD)/bin/log_bench $(BUILD)
 	@$(BUILD)/bin/section_bench
 
 sim: build ## simulate SEEDS grids with faults: make sim SEEDS=100000

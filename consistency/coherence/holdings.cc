@@ -112,10 +112,12 @@ bool Holdings::release(TimeNs now, Token token) {
 
 bool Holdings::is_lost(Token token) const { return lost_.contains(token); }
 
-void Holdings::published(BlockId block, Version version) {
+// The grant's ballot says nothing of a version that another coordinator has decided.
+void Holdings::published(BlockId block, Version version, const Ballot& ballot) {
   const auto entry = blocks_.find(block);
-  if (entry == blocks_.end()) return;
-  entry->second.version = std::max(entry->second.version, version);
+  if (entry == blocks_.end() || version <= entry->second.version) return;
+  entry->second.version = version;
+  entry->second.ballot = ballot;
 }
 
 // ---- one block ------------------------------------------------------------------------------------------------------

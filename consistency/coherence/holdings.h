@@ -35,7 +35,7 @@ struct AcquireAnswer {
   Grant grant;
   Version version = 0;
   std::uint64_t size_bytes = 0;
-  Ballot ballot;  // under which everything up to `version` was decided, if newly granted
+  Ballot ballot;  // under which everything up to `version` was decided; empty: not known
 };
 
 using HoldingsMessage = std::variant<wire::RequestOwnership, wire::Yield, wire::HoldingsReply>;
@@ -104,8 +104,8 @@ class Holdings {
   bool release(TimeNs now, Token token);
   // Whether the user's section was lost with its session.
   bool is_lost(Token token) const;
-  // A publish of this agent was decided.
-  void published(BlockId block, Version version);
+  // A publish of this agent was decided, when the coordinator of `ballot` knew everything up to it (empty: not known which).
+  void published(BlockId block, Version version, const Ballot& ballot);
 
   // ---- messages of coordinators -----------------------------------------------------------------------------------
 

@@ -163,6 +163,9 @@ StreamOutput Stream::take() {
 TimeNs Stream::next_wakeup(TimeNs now) const { return parts_->started ? parts_->next_wakeup() : now; }
 NodeId Stream::coordinator() const { return parts_->coordinator; }
 bool Stream::is_coordinator() const { return parts_->role == StreamRole::kCoordinator; }
+bool Stream::is_left_behind() const {
+  return parts_->role != StreamRole::kCoordinator && parts_->keep_from > parts_->acceptor.decided() + 1;
+}
 bool Stream::has_ended() const { return parts_->ending.has_value(); }
 bool Stream::serves(TimeNs now) const {
   parts_->advance_to(now);
@@ -180,7 +183,7 @@ StreamStatus Stream::status(TimeNs now) const {
   StreamStatus status{.role = parts.role,
                       .coordinator = parts.coordinator,
                       .ballot = parts.acceptor.promised(),
-                      .left_behind = parts.keep_from > parts.acceptor.decided() + 1,
+                      .left_behind = is_left_behind(),
                       .awaits_snapshot = parts.awaits_snapshot,
                       .keep_from = parts.keep_from,
                       .ended = parts.ending.has_value(),

@@ -200,6 +200,8 @@ class Stream {
 
   NodeId coordinator() const;  // as far as known; 0 = nobody
   bool is_coordinator() const;
+  // It lacks entries that the coordinator does not keep any more.
+  bool is_left_behind() const;
   // The Stop was handed out: this object answers members that lag, and does nothing else.
   bool has_ended() const;
   // Coordinates, its first own entry is decided, and its lease holds at `now`.

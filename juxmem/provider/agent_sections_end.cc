@@ -179,7 +179,7 @@ void AgentSections::decided(std::uint64_t number, const wire::Executed& answer) 
     watchers_.on_changed(wire::BlockChanged{.block = block, .version = 0, .code = Code::kNotFound});
     if (on_freed_) on_freed_(block);
   } else if (code == Code::kOk) {
-    holdings_.published(block, answer.reply.version);
+    holdings_.published(block, answer.reply.version, answer.ballot);
     watchers_.learned(block, answer.reply.version);
   }
   end(number, code, answer.reply.version, answer.reply.detail);

@@ -36,6 +36,8 @@ std::uint64_t bulk_of(const T& message) {
     return size_of_all(message.data) + message.ranges.size() * 16;
   } else if constexpr (std::is_same_v<T, wire::ClientAnswer>) {
     return size_of_all(message.data) + message.meta.size() + message.ranges.size() * 16;
+  } else if constexpr (std::is_same_v<T, wire::SnapshotReply>) {
+    return message.data.size();
   } else if constexpr (std::is_same_v<T, wire::BlockFacts>) {
     return message.meta.size();
   } else if constexpr (std::is_same_v<T, wire::CatalogSnapshot>) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "consistency/paxos/stream.h"
 #include "juxmem/base/result.h"
 #include "juxmem/base/timing.h"
 #include "juxmem/base/types.h"
@@ -39,6 +40,7 @@ struct ProviderOptions {
   bool manager = false;                   // keeps the root catalog; `address` is then among `managers`
   std::vector<std::string> managers;      // addresses of all managers, the same list at every provider of the grid
   Timing timing;
+  StreamLimits limits;                    // of every group's log
   AgentLimits agent;
   std::function<void(const Notice&)> tell;                // may be empty; must not call back
   std::function<NetworkCounts()> network_counts;          // may be empty

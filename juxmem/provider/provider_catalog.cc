@@ -37,9 +37,10 @@ void ProviderCore::take_part_as_manager() {
   config.preferred = 1;
   config.timing = options_.timing;
   config.seed = env_.random();
-  auto machine = std::make_unique<CatalogMachine>(static_cast<std::uint32_t>(managers_.size()));
+  config.limits = options_.limits;
+  const auto managers = static_cast<std::uint32_t>(managers_.size());
   Hosted& hosted = replicas_[kRootGroup];
-  hosted.replica = std::make_unique<Replica>(*this, config, std::move(machine));
+  hosted.replica = std::make_unique<Replica>(*this, config, [managers] { return std::make_unique<CatalogMachine>(managers); });
   hosted.tick_at = std::numeric_limits<TimeNs>::max();
   hosted.replica->tick();
   touched_.insert(kRootGroup);
@@ -135,9 +136,10 @@ void ProviderCore::make_replicas() {
     for (NodeId node : row.members) config.members.push_back(StreamMember{node, catalog_.site_of(node)});
     config.preferred = row.members.front();
     config.timing = options_.timing;
+    config.limits = options_.limits;
     config.seed = env_.random();
     Hosted& hosted = replicas_[group];
-    hosted.replica = std::make_unique<Replica>(*this, config, std::make_unique<BlockMachine>(group, *arena_));
+    hosted.replica = std::make_unique<Replica>(*this, config, [this, group] { return std::make_unique<BlockMachine>(group, *arena_); });
     hosted.tick_at = std::numeric_limits<TimeNs>::max();
     hosted.replica->tick();
     touched_.insert(group);

@@ -95,6 +95,10 @@ void ProviderCore::receive_group(const Sender& from, wire::GroupMessage message)
       hosted->replica->on_request(from.node, std::move(message));
       return;
     }
+    if (std::holds_alternative<wire::ReadSnapshot>(message) || std::holds_alternative<wire::SnapshotReply>(message)) {
+      refuse();
+      return;
+    }
     // The asker's catalog is older or newer than ours.
     wire::Redirect redirect;
     redirect.group = *group;

@@ -16,20 +16,40 @@ constexpr std::size_t kWatchesMax = 65536;
 constexpr std::size_t kOutcomesMax = 4096;
 constexpr std::size_t kPageWaitsMax = 4096;
 
+// The other members: those of the own site, then the others; each member begins with the one after itself, so that not all ask the same.
+std::vector<NodeId> nearest_first(const StreamConfig& config) {
+  SiteId own_site = 0;
+  for (const StreamMember& member : config.members) {
+    if (member.node == config.self) own_site = member.site;
+  }
+  std::vector<StreamMember> others;
+  for (const StreamMember& member : config.members) {
+    if (member.node > config.self) others.push_back(member);
+  }
+  for (const StreamMember& member : config.members) {
+    if (member.node < config.self) others.push_back(member);
+  }
+  std::ranges::stable_partition(others, [&](const StreamMember& member) { return member.site == own_site; });
+  std::vector<NodeId> nodes;
+  for (const StreamMember& member : others) nodes.push_back(member.node);
+  return nodes;
+}
+
 }  // namespace
 
-Replica::Replica(ReplicaHost& host, const StreamConfig& config, std::unique_ptr<StateMachine> machine)
+Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine)
     : host_(host),
       config_(config),
       stream_(config),
-      machine_(std::move(machine)),
-      blocks_(dynamic_cast<BlockMachine*>(machine_.get())),
-      catalog_(dynamic_cast<CatalogMachine*>(machine_.get())),
+      make_machine_(std::move(make_machine)),
       leases_(config_.timing),
       watches_(kWatchesMax),
       outcomes_(kOutcomesMax),
-      page_waits_(kPageWaitsMax) {
-  JUXMEM_CHECK((blocks_ != nullptr) != (catalog_ != nullptr));
+      page_waits_(kPageWaitsMax),
+      snapshots_([this](NodeId to, wire::SnapshotReply reply) { host_.send(to, wire::GroupMessage(std::move(reply))); }),
+      fetch_(config.stream.group, nearest_first(config), config.timing,
+             [this](NodeId to, const wire::ReadSnapshot& request) { host_.send(to, wire::GroupMessage(request)); }) {
+  use(make_machine_());
 }
 
 Replica::~Replica() = default;
@@ -56,6 +76,8 @@ void Replica::tick() {
     if (directory_) directory_->tick(now);
     put_waiting();
   }
+  snapshots_.tick(now, *machine_);
+  fetch_.tick(now);
   watches_.take_overdue(now);
   outcomes_.take_overdue(now);
   for (const auto& [key, request] : page_waits_.take_overdue(now)) {
@@ -69,7 +91,7 @@ void Replica::tick() {
 
 TimeNs Replica::next_tick() const {
   if (is_broken_) return std::numeric_limits<TimeNs>::max();
-  TimeNs next = std::min(stream_.next_wakeup(host_.now()), page_waits_.next_deadline());
+  TimeNs next = std::min({stream_.next_wakeup(host_.now()), page_waits_.next_deadline(), snapshots_.next_tick(), fetch_.next_tick()});
   if (!has_caught_up_) return next;
   if (directory_) next = std::min(next, directory_->next_tick());
   if (auto deadline = leases_.next_deadline()) next = std::min(next, *deadline);
@@ -79,6 +101,7 @@ TimeNs Replica::next_tick() const {
 void Replica::advance() {
   while (!is_broken_ && (carry_out_stream() || carry_out_directory())) {
   }
+  if (!is_broken_) look_if_left_behind();
 }
 
 bool Replica::carry_out_stream() {
@@ -110,7 +133,7 @@ void Replica::apply(const DecidedEntry& decided) {
   tell_applied(applied);
   if (!own) return;
   if (own->from != 0) {
-    answer(own->from, own->tag, instance, applied.reply);
+    answer(own->from, own->tag, instance, applied.reply, decided.entry.ballot);
   } else if (own->done) {
     own->done(applied.reply);
   }
@@ -258,6 +281,7 @@ wire::GroupStatus Replica::status() const {
     status.used_bytes = blocks_->used_bytes();
     status.quota_bytes = blocks_->quota_bytes();
   }
+  if (is_catching_up()) status.catching_up.push_back({.node = host_.self(), .percent = fetch_.percent()});
   if (!coordinates_) return status;
   for (const MemberStatus& member : stream.members) {
     const bool is_self = member.node == host_.self();

@@ -18,6 +18,8 @@
 #include "juxmem/provider/agent_host.h"
 #include "juxmem/provider/replica_proposals.h"
 #include "juxmem/provider/replica_waits.h"
+#include "juxmem/provider/snapshot_fetch.h"
+#include "juxmem/provider/snapshot_server.h"
 #include "juxmem/provider/state_machine.h"
 #include "juxmem/wire/message.h"
 
@@ -32,6 +34,8 @@ struct ReplicaStats {
   std::uint64_t refused = 0;           // requests that made no sense
   std::uint64_t redirected = 0;        // not the coordinator
   std::uint64_t sessions_expired = 0;  // whose expiry this replica proposed
+  std::uint64_t snapshots_installed = 0;
+  std::uint64_t snapshots_refused = 0;  // whose pieces did not make a state
 };
 
 // What a replica needs of the provider it lives in.
@@ -48,23 +52,28 @@ class ReplicaHost {
   virtual void on_replica_trouble(GroupId group, const std::string& what) = 0;
 };
 
+// Makes an empty state of the group's kind.
+using MachineMaker = std::function<std::unique_ptr<StateMachine>()>;
+
 // One group's log, state and, while it coordinates, directory and sessions.
 // Thread safety: none; the provider's event loop.
 // Invariants: R1 a request is put into the log at most once per time of coordinatorship. R2 ownership is granted, sessions are
 //   renewed and facts are told only while the coordinator's lease holds and an entry of its own ballot has been applied. R3 an
-//   answer never precedes the entries it depends on.
+//   answer never precedes the entries it depends on. R4 a replica that was left behind answers nothing from its state until it has
+//   another member's.
 // Ownership: owns stream, state machine and directory; borrows the host, which outlives it.
 // Failure: what it cannot serve is answered by Redirect or an error's code; requests that make no sense are dropped and counted. When its
 //   state is not that of the others, it takes no further part.
 class Replica : public LocalReplica {
  public:
-  Replica(ReplicaHost& host, const StreamConfig& config, std::unique_ptr<StateMachine> machine);
+  Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine);
   ~Replica() override;
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
   void on_stream(NodeId from, wire::StreamMessage message);
-  // Propose, Outcome, RenewSession, RequestOwnership, Yield, HoldingsReply, ReadPages, ReadBlock, WatchBlock, ReadNames.
+  // Propose, Outcome, RenewSession, RequestOwnership, Yield, HoldingsReply, ReadPages, ReadBlock, WatchBlock, ReadNames, ReadSnapshot,
+  // SnapshotReply.
   void on_request(NodeId from, wire::GroupMessage message);
   // The group that serves a message of this kind; nullopt for all other kinds.
   static std::optional<GroupId> group_served_by(const wire::GroupMessage& message);
@@ -91,6 +100,10 @@ class Replica : public LocalReplica {
   // Coordinates, has applied an entry of its own ballot, and its lease holds.
   bool leads() const;
   bool is_broken() const { return is_broken_; }
+  // Was left behind, and gets the state from another member.
+  bool is_catching_up() const { return fetch_.is_active(); }
+  // The place of the last snapshot that became the state here; nullopt: none did.
+  std::optional<Instance> installed_at() const { return installed_at_; }
   // The group has no other member.
   bool is_alone() const { return config_.members.size() == 1; }
   wire::GroupStatus status() const;
@@ -117,11 +130,13 @@ class Replica : public LocalReplica {
   void serve(NodeId from, const wire::ReadBlock& request);
   void serve(NodeId from, const wire::WatchBlock& request);
   void serve(NodeId from, const wire::ReadNames& request);
+  void serve(NodeId from, const wire::ReadSnapshot& request);
+  void serve(NodeId from, wire::SnapshotReply& reply);
 
   bool may_serve_soon() const;
   bool lead_or_redirect(NodeId to, std::uint64_t tag);
   void redirect(NodeId to, std::uint64_t tag);
-  void answer(NodeId to, std::uint64_t tag, Instance instance, wire::Reply reply);
+  void answer(NodeId to, std::uint64_t tag, Instance instance, wire::Reply reply, const Ballot& ballot = {});
   bool answer_without_entry(NodeId from, std::uint64_t tag, const OpId& op);
   bool answer_outcome(NodeId from, const wire::Outcome& request);
   bool is_session_of(NodeId from, SessionId session) const;
@@ -144,10 +159,20 @@ class Replica : public LocalReplica {
   void serve_deferred();
   void break_off(const DigestMismatch& mismatch);
 
+  // A member that was left behind (replica_snapshots.cc).
+  void use(std::unique_ptr<StateMachine> machine);
+  void look_if_left_behind();
+  void begin_state();
+  void take_in(const SnapshotFetch::Piece& piece);
+  void refuse_snapshot(const Error& why);
+  void install(Instance at);
+
   ReplicaHost& host_;
   const StreamConfig config_;
   Stream stream_;
+  const MachineMaker make_machine_;
   std::unique_ptr<StateMachine> machine_;
+  std::unique_ptr<StateMachine> fresh_;  // being made of another member's snapshot
   BlockMachine* blocks_ = nullptr;      // the machine, as what it is
   CatalogMachine* catalog_ = nullptr;
 
@@ -164,6 +189,9 @@ class Replica : public LocalReplica {
 
   std::vector<Deferred> deferred_;      // came shortly before this replica could serve them
   Waits<wire::ReadPages> page_waits_;   // subject: the instance
+  SnapshotServer snapshots_;
+  SnapshotFetch fetch_;
+  std::optional<Instance> installed_at_;
   NodeId told_coordinator_ = 0;
   bool is_broken_ = false;
   ReplicaStats stats_;

@@ -22,11 +22,12 @@ constexpr bool kServed =
     std::is_same_v<T, wire::Propose> || std::is_same_v<T, wire::Outcome> || std::is_same_v<T, wire::RenewSession> ||
     std::is_same_v<T, wire::RequestOwnership> || std::is_same_v<T, wire::Yield> || std::is_same_v<T, wire::HoldingsReply> ||
     std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadBlock> || std::is_same_v<T, wire::WatchBlock> ||
-    std::is_same_v<T, wire::ReadNames>;
+    std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> || std::is_same_v<T, wire::ReadNames>;
 
 // Whether any replica can answer, not only the coordinator.
 template <typename T>
-constexpr bool kServedByAll = std::is_same_v<T, wire::ReadPages>;
+constexpr bool kServedByAll =
+    std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply>;
 
 }  // namespace
 
@@ -94,12 +95,13 @@ bool Replica::lead_or_redirect(NodeId to, std::uint64_t tag) {
   return false;
 }
 
-void Replica::answer(NodeId to, std::uint64_t tag, Instance instance, wire::Reply reply) {
+void Replica::answer(NodeId to, std::uint64_t tag, Instance instance, wire::Reply reply, const Ballot& ballot) {
   wire::Executed executed;
   executed.group = group();
   executed.tag = tag;
   executed.instance = instance;
   executed.reply = std::move(reply);
+  executed.ballot = ballot;
   host_.send(to, wire::GroupMessage(std::move(executed)));
 }
 
@@ -296,7 +298,7 @@ void Replica::serve(NodeId from, const wire::HoldingsReply& request) {
 // ---- data --------------------------------------------------------------------------------------------------------------------
 
 wire::PagesReply Replica::read_pages(const wire::ReadPages& request) {
-  if (blocks_ != nullptr && !is_broken_ && request.at_least <= machine_->applied()) {
+  if (blocks_ != nullptr && !is_broken_ && !is_catching_up() && request.at_least <= machine_->applied()) {
     return blocks_->read_pages(request, wire::kReplyBytesMax);
   }
   wire::PagesReply reply;
@@ -311,7 +313,7 @@ void Replica::serve(NodeId from, const wire::ReadPages& request) {
     ++stats_.refused;
     return;
   }
-  if (request.at_least > machine_->applied()) {
+  if (request.at_least > machine_->applied() && !is_catching_up()) {
     const TimeNs until = host_.now() + ms_to_ns(config_.timing.resend_ms * 2);
     if (!page_waits_.add({request.at_least, from, request.tag}, request, until)) ++stats_.refused;
     return;

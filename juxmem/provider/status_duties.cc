@@ -68,9 +68,13 @@ void StatusDuties::take_in(wire::StatusReply& into, const wire::StatusReply& rep
                                     [&](const wire::GroupStatus& row) { return row.group == group.group; });
     if (known == into.groups.end()) {
       into.groups.push_back(group);
-    } else if (knows_better(group, *known)) {
-      *known = group;
+      continue;
     }
+    // Who catches up says so itself.
+    std::vector<wire::CatchUpStatus> catching_up = std::move(known->catching_up);
+    catching_up.insert(catching_up.end(), group.catching_up.begin(), group.catching_up.end());
+    if (knows_better(group, *known)) *known = group;
+    known->catching_up = std::move(catching_up);
   }
 }
 
@@ -83,6 +87,7 @@ void StatusDuties::finish(std::uint64_t tag) {
             [](const auto& one, const auto& other) { return one.node < other.node; });
   std::sort(reply.groups.begin(), reply.groups.end(),
             [](const auto& one, const auto& other) { return one.group < other.group; });
+  for (wire::GroupStatus& group : reply.groups) std::ranges::sort(group.catching_up, {}, &wire::CatchUpStatus::node);
   send(gathering.from, std::move(reply));
 }
 

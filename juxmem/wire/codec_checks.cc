@@ -68,6 +68,10 @@ const char* check(const NamesReply& reply) {
   return reply.rows.size() > kNamesPerReplyMax ? "more names than one answer may have" : nullptr;
 }
 
+const char* check(const SnapshotReply& reply) {
+  if (reply.percent > 100) return "more than all of a state";
+  return reply.data.size() > kSnapshotPieceBytesMax ? "a snapshot's piece longer than the limit" : nullptr;
+}
 const char* check(const SlotRow& row) {
   return row.slot >= kSlotsPerSessionMax || row.counter == 0 ? "a session's slot that cannot be" : nullptr;
 }

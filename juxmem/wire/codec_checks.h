@@ -25,6 +25,7 @@ const char* check(const ReadNames& read);
 const char* check(const NameRow& row);
 const char* check(const NamesReply& reply);
 
+const char* check(const SnapshotReply& reply);
 const char* check(const SlotRow& row);
 const char* check(const SessionRow& row);
 const char* check(const BlockRow& row);

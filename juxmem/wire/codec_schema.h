@@ -32,7 +32,8 @@ struct SchemaOf {};
   X(MallocRequest) X(FreeRequest) X(StatRequest) X(AcquireRequest) X(SectionPagesRequest) X(ReleaseRequest)      \
   X(ReadRequest) X(WriteRequest) X(OutcomeRequest) X(WaitRequest) X(NameRequest) X(LookupRequest)                \
   X(CancelRequest) X(ClientRequestBody) X(ClientRequest) X(ClientAnswer)                                      \
-  X(SlotRow) X(SessionRow) X(BlocksHead) X(BlockRow) X(PagesRow) X(StagedRow) X(CatalogHead) X(SnapshotPiece)
+  X(SlotRow) X(SessionRow) X(BlocksHead) X(BlockRow) X(PagesRow) X(StagedRow) X(CatalogHead) X(SnapshotPiece) \
+  X(ReadSnapshot) X(SnapshotReply) X(CatchUpStatus)
 
 #define JUXMEM_WIRE_SCHEMA_OF(Name)        \
   template <>                              \

@@ -28,6 +28,7 @@ struct Executed {
   std::uint64_t tag = 0;
   Instance instance = 0;
   Reply reply;
+  Ballot ballot;  // under which everything up to `instance` was decided; empty: not known
   bool operator==(const Executed&) const = default;
 };
 // "I do not lead this group": ask `coordinator` (0 = unknown, ask again later).
@@ -176,6 +177,28 @@ struct BlockChanged {
   bool operator==(const BlockChanged&) const = default;
 };
 
+// ---- snapshots: a member that lacks entries nobody keeps, and one that has the state --------------------------------------
+
+// Piece `piece` of that snapshot. Snapshot 0: the first piece of any that reaches at least to `at_least`.
+struct ReadSnapshot {
+  GroupId group = 0;
+  std::uint64_t snapshot = 0;  // the server's number
+  std::uint64_t piece = 0;
+  Instance at_least = 0;
+  bool operator==(const ReadSnapshot&) const = default;
+};
+struct SnapshotReply {
+  GroupId group = 0;
+  Code code = Code::kOk;  // kTryAgain: none that reaches so far; kSnapshotGone: not this one any more
+  std::uint64_t snapshot = 0;
+  std::uint64_t piece = 0;
+  Instance at = 0;
+  bool last = false;
+  std::uint32_t percent = 0;  // of the state, up to the end of this piece
+  Buffer data;                // an encoded SnapshotPiece
+  bool operator==(const SnapshotReply&) const = default;
+};
+
 // ---- root ----------------------------------------------------------------------------------------------------------------
 
 // Managers at the first start: the same list, one incarnation each.
@@ -270,6 +293,12 @@ struct GroupMemberStatus {
   bool heard = false;  // within the last lease
   bool operator==(const GroupMemberStatus&) const = default;
 };
+// A member that fetches the state from another one.
+struct CatchUpStatus {
+  NodeId node = 0;
+  std::uint32_t percent = 0;
+  bool operator==(const CatchUpStatus&) const = default;
+};
 struct GroupStatus {
   GroupId group = 0;
   std::uint32_t epoch = 1;
@@ -282,6 +311,7 @@ struct GroupStatus {
   std::uint64_t quota_bytes = 0;
   std::uint64_t sessions = 0;
   std::vector<GroupMemberStatus> members;  // filled by the coordinator
+  std::vector<CatchUpStatus> catching_up;  // filled by these members
   bool operator==(const GroupStatus&) const = default;
 };
 struct ProviderStatus {
@@ -313,6 +343,7 @@ struct StatusReply {
 using GroupMessage =
     std::variant<Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted, Recall,
                  Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock, BlockChanged,
+                 ReadSnapshot, SnapshotReply,
                  ManagerHello, Join, Joined, Report, WatchCatalog, CatalogSnapshot, ReadNames, NamesReply, StatusRequest,
                  StatusReply>;
 

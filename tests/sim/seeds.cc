@@ -95,6 +95,7 @@ int seeds_main(int argc, char** argv, const std::string& program, const SeedRun&
   const bool twice = given.contains("verify-replay");
   for (int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE}) std::signal(signal, on_crash);
   const auto start = std::chrono::steady_clock::now();
+  std::uint64_t caught_up = 0;
   for (std::uint64_t seed = range.first; seed <= range.last; ++seed) {
     const std::string command =
         fmt::format("{} --seed {}{}", argv[0], seed, mutant_name.empty() ? "" : " --mutant " + mutant_name);
@@ -105,6 +106,7 @@ int seeds_main(int argc, char** argv, const std::string& program, const SeedRun&
       const SeedOutcome again = run(seed, true);
       if (again.trace != outcome.trace) outcome.violation = first_difference(outcome.trace, again.trace);
     }
+    if (outcome.caught_up) ++caught_up;
     if (outcome.violation.empty()) continue;
     std::cout << program << ": seed " << seed << ": " << outcome.violation << "\n  replay: " << command << "\n";
     return 1;
@@ -113,6 +115,7 @@ int seeds_main(int argc, char** argv, const std::string& program, const SeedRun&
     const auto taken = std::chrono::steady_clock::now() - start;
     fmt::print("{}: {} seeds, no rule broken ({} ms)\n", program, range.last - range.first + 1,
                std::chrono::duration_cast<std::chrono::milliseconds>(taken).count());
+    if (caught_up > 0) fmt::print("{}: in {} of these seeds a member caught up by snapshot\n", program, caught_up);
   }
   return 0;
 }

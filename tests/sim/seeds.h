@@ -11,6 +11,7 @@ namespace juxmem::sim {
 struct SeedOutcome {
   std::string violation;  // empty: nothing was wrong
   std::string trace;      // what happened, line by line; kept only when asked for
+  bool caught_up = false;  // a member that was left behind got the state from another one
 };
 
 // Runs the world of this seed; `keep_trace`: fill in the trace. Must depend on nothing but the seed (and the mutant).

@@ -154,7 +154,7 @@ void CoherenceWorld::on_published(std::size_t agent, Token token, SessionId sess
   const auto found = me.sections.find(token);
   if (found == me.sections.end() || me.session != session) return;
   if (!accepted) return session_lost(agent, session);
-  me.holdings.published(found->second.block, version);
+  me.holdings.published(found->second.block, version, {});
   me.sections.erase(found);
   me.holdings.release(now_, token);
 }

@@ -70,6 +70,19 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
   const Stream& stream = replica.stream();
   Member& member = group.members[provider.self()];
   member.stream = &stream;
+  const ReplicaStats& stats = replica.stats();
+  if (stats.snapshots_refused > 0) return world_.fail(fmt::format("group {}: node {} refused a snapshot", number, provider.self()));
+  // Its state is not whole; whatever it answers is refused.
+  if (replica.is_catching_up()) return check_streams(group);
+  if (stats.snapshots_installed != member.installed) {
+    snapshots_installed_ += stats.snapshots_installed - member.installed;
+    member.installed = stats.snapshots_installed;
+    if (const auto broken = group.invariants.on_installed(provider.self(), *replica.installed_at())) {
+      return world_.fail(fmt::format("group {}: {}", number, *broken));
+    }
+    member.handed_out = *replica.installed_at();
+    member.complete = true;
+  }
   const bool changed = stream.ballot() != member.promised || stream.last() != member.last || replica.applied() != member.handed_out;
   if (!changed) return;
   member.promised = stream.ballot();

@@ -35,6 +35,8 @@ class GridChecks {
   // Whether every group of which the living hold a quorum would still have one without this node.
   bool can_spare(NodeId node, std::set<NodeId> living) const;
   std::vector<GroupId> groups() const;
+  // By members that were left behind.
+  std::uint64_t snapshots_installed() const { return snapshots_installed_; }
 
  private:
   struct Member {
@@ -42,6 +44,7 @@ class GridChecks {
     Instance handed_out = 0;
     Ballot promised;
     Instance last = 0;
+    std::uint64_t installed = 0;  // snapshots
     bool complete = true;  // all it applied was seen; false once it has dropped an entry in the turn that decided it
   };
   struct Group {
@@ -62,6 +65,7 @@ class GridChecks {
   static bool quorum_of(const Group& group, const std::set<NodeId>& living);
 
   SimWorld& world_;
+  std::uint64_t snapshots_installed_ = 0;
   std::map<GroupId, Group> groups_;
   std::set<const Provider*> providers_;  // that live
 };

@@ -67,6 +67,9 @@ void GridSim::choose_network() {
   fault_pause_max_ = std::array{150 * kMs, 500 * kMs, 1500 * kMs}[random_.below(3)];
   faults_until_ = random_.between(1500, 7000) * kMs;
   timing_.digest_every = 16;
+  // Logs so short that a member that is away for a while lacks entries nobody keeps.
+  long_absences_ = random_.chance(400'000);
+  if (long_absences_) limits_.kept_bytes = std::array{2'000U, 8'000U, 40'000U}[random_.below(3)];
   timing_.local_passes_max = static_cast<std::uint32_t>(random_.between(1, 8));
 }
 

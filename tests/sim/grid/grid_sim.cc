@@ -43,7 +43,7 @@ SeedOutcome GridSim::run() {
   }
   if (world_.violation().empty()) check_histories();
   if (!world_.violation().empty()) describe_groups();
-  return {.violation = world_.violation(), .trace = world_.take_trace()};
+  return {.violation = world_.violation(), .trace = world_.take_trace(), .caught_up = checks_.snapshots_installed() > 0};
 }
 
 // For whoever looks into a failing seed.
@@ -93,7 +93,8 @@ void GridSim::start_provider(SimProvider& provider) {
                           .capacity_bytes = 1ULL << 30,
                           .manager = provider.manager,
                           .managers = managers_,
-                          .timing = timing_};
+                          .timing = timing_,
+                          .limits = limits_};
   options.tell = [this, name = provider.name](const Notice& notice) {
     world_.trace(fmt::format("{}: {}", name, notice.text));
   };

@@ -69,6 +69,7 @@ class GridSim {
   SimNetwork network_;
   GridChecks checks_;
   Timing timing_;
+  StreamLimits limits_;
   std::vector<SimProvider> providers_;
   std::vector<std::string> managers_;
   std::deque<SharedBlock> blocks_;
@@ -79,6 +80,7 @@ class GridSim {
   TimeNs faults_until_ = 0;
   TimeNs fault_pause_max_ = 0;
   bool crashes_ = false;
+  bool long_absences_ = false;
   bool may_lose_quorums_ = false;
   bool healed_ = false;
   bool finishing_ = false;

@@ -69,7 +69,7 @@ TEST_F(HoldingsTest, FirstAcquireAsksTheCoordinator) {
 TEST_F(HoldingsTest, OwnershipKeptServesTheNextUserWithoutAMessage) {
   acquire(1, Mode::kExclusive);
   grant(Mode::kExclusive, 1, 1);
-  holdings_.published(kBlock, 9);
+  holdings_.published(kBlock, 9, {2, 1});
   holdings_.release(now_, 1);
   take();
   acquire(2, Mode::kExclusive);
@@ -77,6 +77,23 @@ TEST_F(HoldingsTest, OwnershipKeptServesTheNextUserWithoutAMessage) {
   EXPECT_TRUE(requests_.empty());
   ASSERT_EQ(answers_.size(), 1U);
   EXPECT_EQ(answers_[0].version, 9U);
+}
+
+// Another coordinator than the grant's may have decided it: its ballot says nothing of that version.
+TEST_F(HoldingsTest, VersionPublishedGoesWithTheBallotThatDecidedIt) {
+  acquire(1, Mode::kExclusive);
+  grant(Mode::kExclusive, 1, 1);
+  for (const Ballot& ballot : {Ballot{7, 2}, Ballot{}}) {
+    const std::uint64_t user = ballot.round + 2;
+    holdings_.published(kBlock, 20 - ballot.round, ballot);
+    acquire(user, Mode::kExclusive);
+    holdings_.release(now_, user == 9 ? 1 : 9);
+    take();
+    ASSERT_FALSE(answers_.empty());
+    EXPECT_EQ(answers_.back().token, user);
+    EXPECT_EQ(answers_.back().ballot, ballot);
+    answers_.clear();
+  }
 }
 
 TEST_F(HoldingsTest, RecalledBlockLeavesWhenTheUserHasReleased) {

@@ -82,7 +82,7 @@ class Scenario {
       flush();
     } else if (command == "publish") {
       words >> name >> version_;
-      agents_.at(name).published(kBlock, version_);
+      agents_.at(name).published(kBlock, version_, {});
     } else if (command == "release") {
       Token token = 0;
       words >> name >> token;

@@ -26,8 +26,8 @@ class Trio {
       config.seed = node;
       hosts_[node] = std::make_unique<Host>(*this, node);
       // Node 3 counts one manager more: its state is another from the first join on.
-      auto machine = std::make_unique<CatalogMachine>(node == 3 ? 4 : 3);
-      replicas_[node] = std::make_unique<Replica>(*hosts_[node], config, std::move(machine));
+      const auto make_machine = [node] { return std::make_unique<CatalogMachine>(node == 3 ? 4 : 3); };
+      replicas_[node] = std::make_unique<Replica>(*hosts_[node], config, make_machine);
     }
   }
 

@@ -78,6 +78,7 @@ void fit(Random& random, ClientAnswer& answer) {
   answer.blocks.resize(answer.names.size(), random.next());
 }
 
+void fit(Random& /*random*/, SnapshotReply& reply) { reply.percent %= 101; }
 void fit(Random& random, SlotRow& row) {
   row.slot %= kSlotsPerSessionMax;
   row.counter = 1 + random.below(1000);

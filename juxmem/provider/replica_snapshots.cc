@@ -1,0 +1,91 @@
+// A replica that lacks entries nobody keeps any more gets the state from another member; and gives its own to those that ask.
+#include <algorithm>
+#include <utility>
+
+#include "juxmem/base/check.h"
+#include "juxmem/provider/block_machine.h"
+#include "juxmem/provider/catalog_machine.h"
+#include "juxmem/provider/replica.h"
+
+namespace juxmem {
+
+void Replica::use(std::unique_ptr<StateMachine> machine) {
+  machine_ = std::move(machine);
+  blocks_ = dynamic_cast<BlockMachine*>(machine_.get());
+  catalog_ = dynamic_cast<CatalogMachine*>(machine_.get());
+  JUXMEM_CHECK((blocks_ != nullptr) != (catalog_ != nullptr));
+}
+
+// ---- giving ------------------------------------------------------------------------------------------------------------
+
+void Replica::serve(NodeId from, const wire::ReadSnapshot& request) {
+  if (is_catching_up()) {
+    wire::SnapshotReply reply;
+    reply.group = group();
+    reply.code = request.snapshot == 0 ? Code::kTryAgain : Code::kSnapshotGone;
+    reply.snapshot = request.snapshot;
+    reply.piece = request.piece;
+    host_.send(from, wire::GroupMessage(std::move(reply)));
+    return;
+  }
+  snapshots_.on_request(host_.now(), from, request, *machine_, stream_.status(host_.now()).log_first);
+}
+
+// ---- getting -----------------------------------------------------------------------------------------------------------
+
+// Until the first piece has come the state is still whole: a later coordinator may have kept what this member lacks.
+void Replica::look_if_left_behind() {
+  const TimeNs now = host_.now();
+  if (stream_.is_left_behind()) {
+    const StreamStatus status = stream_.status(now);
+    fetch_.want(now, std::max(status.keep_from - 1, status.decided));
+  } else if (is_catching_up() && !fresh_) {
+    fetch_.stop();
+  }
+}
+
+void Replica::serve(NodeId from, wire::SnapshotReply& reply) {
+  for (const SnapshotFetch::Piece& piece : fetch_.on_reply(host_.now(), from, std::move(reply))) {
+    if (piece.is_first) begin_state();
+    if (fresh_) take_in(piece);
+  }
+}
+
+// The memory of the old blocks is needed for the new ones, and nobody may read them any more. The catalog stays until it is replaced:
+// others look at it.
+void Replica::begin_state() {
+  snapshots_.clear(*machine_);
+  stream_.await_snapshot(host_.now());
+  fresh_.reset();
+  if (blocks_ != nullptr) use(make_machine_());
+  fresh_ = make_machine_();
+}
+
+void Replica::take_in(const SnapshotFetch::Piece& piece) {
+  if (const Status taken = fresh_->restore(piece.data); !taken) return refuse_snapshot(taken.error());
+  if (piece.is_last) install(piece.at);
+}
+
+void Replica::refuse_snapshot(const Error& why) {
+  ++stats_.snapshots_refused;
+  host_.on_replica_trouble(group(), "the state that node " + std::to_string(fetch_.server()) + " gave cannot be used: " + to_string(why));
+  fresh_ = make_machine_();
+  fetch_.refuse(host_.now());
+}
+
+void Replica::install(Instance at) {
+  const TimeNs now = host_.now();
+  if (fresh_->applied() != at) return refuse_snapshot({Code::kProtocol, "its last piece is missing"});
+  if (!stream_.install_snapshot(now, at)) {
+    fetch_.want(now, at + 1);
+    return;
+  }
+  use(std::move(fresh_));
+  fetch_.stop();
+  installed_at_ = at;
+  ++stats_.snapshots_installed;
+  for (auto& [key, request] : page_waits_.take_up_to(at)) host_.send(key.node, wire::GroupMessage(read_pages(request)));
+  host_.on_replica_changed(group());
+}
+
+}  // namespace juxmem

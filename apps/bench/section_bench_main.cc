@@ -38,9 +38,10 @@ struct BenchOptions {
   bool quick = false;
   bool no_etcd = false;
   std::string only;  // one part, by name; empty: all
-  int rounds = 3;
-  int sections = 3000;
-  int large_sections = 6;
+  int rounds = 9;
+  int sections = 1000;
+  int large_sections = 9;
+  int put_rounds = 3;
   std::int64_t run_ms = 4000;
 };
 
@@ -222,7 +223,7 @@ void Bench::puts() {
   std::vector<double> theirs;
 #ifdef JUXMEM_BENCH_ETCD
   if (!options_.no_etcd) {
-    for (int round = 0; round < options_.rounds; ++round) {
+    for (int round = 0; round < options_.put_rounds; ++round) {
       ours.push_back(juxmem_puts_per_second());
       const EtcdCluster etcd = must(EtcdCluster::start());
       theirs.push_back(must(etcd.puts_per_second(kClients, 128, options_.run_ms)));
@@ -270,8 +271,9 @@ int run_main(int argc, char** argv) {
     return 0;
   }
   if (wanted.quick) {
-    wanted.rounds = 1;
-    wanted.sections = 500;
+    wanted.rounds = 3;
+    wanted.sections = 200;
+    wanted.put_rounds = 1;
     wanted.large_sections = 2;
     wanted.run_ms = 1000;
   }

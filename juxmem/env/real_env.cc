@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include "juxmem/base/timing.h"
 #include "juxmem/env/dialed_peer.h"
 #include "juxmem/env/entrance.h"
+#include "juxmem/env/look_out.h"
 #include "juxmem/wire/codec.h"
 #include "juxmem/wire/limits.h"
 
@@ -33,12 +33,6 @@ constexpr int kSocketsMax = 8192;
 constexpr std::uint64_t kWakeTag = 0;
 constexpr std::uint64_t kEntranceTag = 1;
 constexpr PeerId kFirstPeer = 2;
-
-TimeNs monotonic_now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<TimeNs>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
 
 }  // namespace
 
@@ -87,13 +81,14 @@ class RealEnv::Impl {
   std::vector<std::unique_ptr<DialedPeer>> hung_up_;
   PeerId next_id_ = kFirstPeer;
   TimeNs garbage_log_at_ = 0;
+  LookOut look_out_;
   std::vector<Buffer> parts_;  // of the packet being received
   // Whether a waker must write to wake_fd_.
   std::atomic<bool> waiting_{false};
   std::atomic<bool> woken_{false};
 };
 
-RealEnv::Impl::Impl(const RealEnvOptions& options) : options_(options), context_(1) {
+RealEnv::Impl::Impl(const RealEnvOptions& options) : options_(options), context_(1), look_out_(options.look_out_us) {
   std::random_device seed;
   random_.seed((static_cast<std::uint64_t>(seed()) << 32) | seed());
   context_.set(zmq::ctxopt::max_sockets, kSocketsMax);
@@ -159,11 +154,14 @@ void RealEnv::Impl::wait(TimeNs until) {
     const TimeNs left = std::max<TimeNs>(0, until - monotonic_now());
     timeout_ms = static_cast<int>(std::min<TimeNs>((left + 999'999) / 1'000'000, 3'600'000));
   }
-  waiting_.store(true);
-  if (woken_.load()) timeout_ms = 0;
   std::array<epoll_event, 64> events;
-  const int count = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), timeout_ms);
-  waiting_.store(false);
+  int count = look_out_.look(epoll_fd_, events, until, woken_);
+  if (count == 0) {
+    waiting_.store(true);
+    if (woken_.load()) timeout_ms = 0;
+    count = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), timeout_ms);
+    waiting_.store(false);
+  }
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
     if (tag == kWakeTag) {
@@ -206,7 +204,9 @@ bool RealEnv::Impl::handle_ready() {
       mark_ready(*peer);
     }
   }
-  return stats_.packets_received != before;
+  if (stats_.packets_received == before) return false;
+  look_out_.packet_came(monotonic_now());
+  return true;
 }
 
 int RealEnv::Impl::drain_entrance(int budget) {

@@ -24,6 +24,7 @@ struct RealEnvOptions {
   int reconnect_ms_max = 200;
   int linger_ms = 200;                        // at the end, for what is still being sent
   int packets_per_turn_max = 256;
+  std::int64_t look_out_us = 100;             // for the next packet before the thread sleeps; 0: it sleeps at once
 };
 
 // For people and status; counted since the start.

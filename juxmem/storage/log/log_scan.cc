@@ -130,6 +130,7 @@ void LogScan::judge_pending(const BatchHead* next_head, const SectorHead& next) 
 
 void LogScan::consume(std::uint64_t segment, const FoundBatch& batch) {
   const BatchContents contents = read_batch(batch);
+  consuming_ = segment;
   if (batch.whole() && contents.bad_records > 0) {
     note_damage(LogFaultKind::kDamagedBatch, segment, batch.offset, batch.size_bytes(),
                 fmt::format("{} records of batch {} have a wrong checksum or make no sense", contents.bad_records,
@@ -160,7 +161,7 @@ void LogScan::consume(std::uint64_t segment, const FoundBatch& batch) {
   if (contents.head && contents.head->records > 0 && !mutant("skip_corrupt_record")) {
     const Lsn after = contents.head->first_lsn + contents.head->records;
     if (after > expected_) {
-      report_.lost.push_back({expected_, after - 1});
+      lose({expected_, after - 1});
       expected_ = after;
     }
   }
@@ -168,7 +169,7 @@ void LogScan::consume(std::uint64_t segment, const FoundBatch& batch) {
 
 void LogScan::deliver(const PlacedRecord& placed) {
   if (placed.lsn < expected_ && !mutant("take_stale_segment")) return;
-  if (placed.lsn > expected_ && !mutant("skip_corrupt_record")) report_.lost.push_back({expected_, placed.lsn - 1});
+  if (placed.lsn > expected_ && !mutant("skip_corrupt_record")) lose({expected_, placed.lsn - 1});
   expected_ = placed.lsn + 1;
   StreamState& state = streams_[placed.record.stream];
   if (placed.previous != state.last) {
@@ -185,9 +186,14 @@ void LogScan::deliver(const PlacedRecord& placed) {
   sink_(placed);
 }
 
+void LogScan::lose(const LsnRange& range) {
+  if (end_.damaged_from == 0) end_.damaged_from = std::max<std::uint64_t>(consuming_, 1);
+  report_.lost.push_back(range);
+}
+
 void LogScan::lose_open_end() {
   end_.damaged = true;
-  if (!mutant("skip_corrupt_record")) report_.lost.push_back({expected_, kLsnOpenEnd});
+  if (!mutant("skip_corrupt_record")) lose({expected_, kLsnOpenEnd});
 }
 
 StreamTrust LogScan::trust(const StreamId& id, const StreamState& state) const {

@@ -107,6 +107,7 @@ class LogScan {
   void judge_pending(const BatchHead* next_head, const SectorHead& next);
   void consume(std::uint64_t segment, const FoundBatch& batch);
   void deliver(const PlacedRecord& placed);
+  void lose(const LsnRange& range);
   void lose_open_end();
   void note_damage(LogFaultKind kind, std::uint64_t segment, std::uint64_t offset, std::uint64_t size_bytes,
                    std::string detail);
@@ -125,6 +126,7 @@ class LogScan {
   LogEnd end_;
   LogPosition last_;
   Lsn expected_ = 1;
+  std::uint64_t consuming_ = 0;  // the segment whose records are being handed out
   std::map<StreamId, StreamState> streams_;
   std::optional<FoundBatch> pending_;  // not whole, and nothing has been seen after it
   std::uint64_t pending_segment_ = 0;

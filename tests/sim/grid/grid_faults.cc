@@ -18,9 +18,9 @@ void GridSim::next_fault() {
 
 void GridSim::cause_fault() {
   SimProvider& victim = providers_[random_.below(providers_.size())];
-  const bool is_long = random_.chance(300'000);
+  const bool is_long = random_.chance(long_absences_ ? 500'000 : 300'000);
   TimeNs length = is_long ? random_.between(500, 3000) * kMs : random_.between(20, 500) * kMs;
-  if (is_long && long_absences_) length += 2000 * kMs;
+  if (is_long && long_absences_) length += 1500 * kMs;
   switch (random_.below(12)) {
     case 0: return cut_off(victim.host, true, false, length);
     case 1: return cut_off(victim.host, false, true, length);

@@ -68,8 +68,8 @@ void GridSim::choose_network() {
   faults_until_ = random_.between(1500, 7000) * kMs;
   timing_.digest_every = 16;
   // Logs so short that a member that is away for a while lacks entries nobody keeps.
-  long_absences_ = random_.chance(400'000);
-  if (long_absences_) limits_.kept_bytes = std::array{2'000U, 8'000U, 40'000U}[random_.below(3)];
+  long_absences_ = random_.chance(600'000);
+  if (long_absences_) limits_.kept_bytes = std::array{500U, 2'000U, 10'000U}[random_.below(3)];
   timing_.local_passes_max = static_cast<std::uint32_t>(random_.between(1, 8));
 }
 

@@ -5,8 +5,14 @@
 #include <fstream>
 #include <string>
 
+#include "juxmem/base/digest.h"
+#include "juxmem/storage/log/checkpoint_codec.h"
+#include "juxmem/storage/log/headers.h"
+#include "juxmem/storage/log/record_codec.h"
+#include "juxmem/storage/log/sectors.h"
 #include "juxmem/wire/codec.h"
 #include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/fuzz_log_input.h"
 #include "tests/unit/wire/random_messages.h"
 
 namespace juxmem {
@@ -20,7 +26,42 @@ void write(const std::string& folder, std::size_t number, std::string_view bytes
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
+// A segment with a record of every kind, in batches of one and of all.
+void write_log(const std::string& folder) {
+  const StreamId stream{3, 1};
+  const Buffer text = Buffer::copy_of(std::string(700, 'x'));
+  const std::vector<LogBody> bodies = {OpenedRecord{text.slice(0, 9)}, PromiseRecord{{4, 2}},
+                                       AcceptedRecord{7, {{4, 2}, wire::EntryKind::kCommand, text.slice(0, 5), text}},
+                                       DecidedRecord{7, 2},            CheckpointRecord{6, 5, 4},
+                                       ReleasedRecord{2},              RemovedRecord{}};
+  const wal::SegmentHeader header{fuzz::kLogIdentity, 1, 1U << 16};
+  for (const bool together : {false, true}) {
+    std::string segment(wal::encode_header(header).text());
+    wal::BatchBuilder builder;
+    std::uint64_t batch = 0;
+    Lsn lsn = 0;
+    const auto finish = [&] {
+      ++batch;
+      segment += builder.finish({1, batch, batch - 1, wal::tag_of(header.identity), 1, 1, 1}).text();
+      builder = wal::BatchBuilder();
+    };
+    for (const LogBody& body : bodies) {
+      ++lsn;
+      builder.add(wal::encode_record({lsn, lsn - 1, {stream, body}}), lsn);
+      if (!together) finish();
+    }
+    if (together) finish();
+    write(folder + "/log", together ? 1 : 0, segment);
+  }
+  std::string checkpoint(wal::encode_checkpoint_header({fuzz::kLogIdentity, {{1, 2}, 3}}).text());
+  const Buffer piece = wal::encode_piece(0, text.bytes());
+  checkpoint += piece.text();
+  checkpoint += wal::encode_checkpoint_end({1, digest_with(0, wal::decode_piece_head(piece.bytes()).checksum)}).text();
+  write(folder + "/checkpoint", 0, checkpoint);
+}
+
 void write_all(const std::string& folder) {
+  write_log(folder);
   Random random(1);
   std::size_t number = 0;
   for (std::size_t kind = 0; kind < wire::message_kinds(); ++kind) {

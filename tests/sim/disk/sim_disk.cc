@@ -142,7 +142,7 @@ Status SimDisk::put(File& file, std::uint64_t offset, const Buffer& bytes) {
       return fail(Code::kNoSpace, "the simulated disk is full");
     file.cache.resize(end);
   }
-  std::memcpy(file.cache.data() + offset, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(file.cache.data() + offset, bytes.data(), bytes.size());
   for (std::uint64_t sector = offset / kSectorBytes; sector * kSectorBytes < end; ++sector) {
     file.dirty.insert(sector);
     file.unreadable.erase(sector);

@@ -58,10 +58,15 @@ DiskWorkers::DiskWorkers(int threads, int event_fd, int linger_ms) : shared_(std
 }
 
 DiskWorkers::~DiskWorkers() {
+  // Ends that nobody will call are the loop's to destroy, not a worker's.
+  std::deque<Job> forgotten;
+  std::vector<Job> uncalled;
   std::unique_lock lock(shared_->mutex);
   shared_->stopped = true;
+  forgotten.swap(shared_->waiting);
   shared_->changed.notify_all();
   shared_->changed.wait_for(lock, std::chrono::milliseconds(shared_->linger_ms), [this] { return shared_->running == 0; });
+  uncalled.swap(shared_->finished);
 }
 
 void DiskWorkers::submit(Job job) {

@@ -61,10 +61,21 @@ std::uint64_t lag_of(const wire::GroupStatus& group) {
   return lag;
 }
 
+// nullptr unless the member gets the state from another one.
+const wire::CatchUpStatus* catch_up_of(const wire::GroupStatus& group, NodeId node) {
+  const auto found = std::ranges::find(group.catching_up, node, &wire::CatchUpStatus::node);
+  return found == group.catching_up.end() ? nullptr : &*found;
+}
+
+std::string member_state(const wire::GroupStatus& group, const wire::GroupMemberStatus& member) {
+  if (const wire::CatchUpStatus* catch_up = catch_up_of(group, member.node)) return fmt::format("(catching up {}%)", catch_up->percent);
+  return member.heard ? "" : "(away)";
+}
+
 std::string members_text(const Index& index, const wire::GroupStatus& group) {
   std::string text;
   for (const auto& member : group.members) {
-    text += (text.empty() ? "" : " ") + name_of_node(index, member.node) + (member.heard ? "" : "(away)");
+    text += (text.empty() ? "" : " ") + name_of_node(index, member.node) + member_state(group, member);
   }
   if (!group.members.empty()) return text;
   const auto it = index.groups.find(group.group);
@@ -134,7 +145,10 @@ json provider_json(const wire::CatalogProvider& provider, const Index& index) {
 json group_json(const wire::GroupStatus& group, const Index& index) {
   json members = json::array();
   for (const auto& member : group.members) {
-    members.push_back({{"node", member.node}, {"applied", member.applied}, {"heard", member.heard}});
+    json row = {{"node", member.node}, {"applied", member.applied}, {"heard", member.heard}};
+    const wire::CatchUpStatus* catch_up = catch_up_of(group, member.node);
+    row["catching_up_percent"] = catch_up != nullptr ? json(catch_up->percent) : json(nullptr);
+    members.push_back(std::move(row));
   }
   const auto it = index.groups.find(group.group);
   const Shape shape = it != index.groups.end() ? it->second->shape : Shape{0, 0};

@@ -62,6 +62,15 @@ TEST(StatusView, TextSaysWhoIsDownAndWhoDoesNotAnswer) {
   EXPECT_NE(text.find("rennes-1 rennes-2 sophia-1(away)"), std::string::npos);
 }
 
+TEST(StatusView, MemberThatCatchesUpIsShownWithItsProgress) {
+  wire::StatusReply reply = example();
+  reply.groups[0].catching_up = {{2, 45}};
+  EXPECT_NE(status_text(reply).find("rennes-2(catching up 45%)"), std::string::npos);
+  const nlohmann::json members = status_json(reply)["groups"][0]["members"];
+  EXPECT_EQ(members[1]["catching_up_percent"], 45);
+  EXPECT_TRUE(members[0]["catching_up_percent"].is_null());
+}
+
 TEST(StatusView, GroupWithoutCoordinatorSaysSo) {
   wire::StatusReply reply = example();
   reply.groups[0].coordinator = 0;

@@ -97,14 +97,14 @@ void LogScan::take(std::uint64_t segment, FoundBatch batch) {
                 fmt::format("before batch {}, others were here and cannot be read", batch.head.batch));
   }
   if (!batch.whole()) {
-    judge_pending(nullptr, batch.head);
+    judge_pending(nullptr, &batch.head);
     pending_ = std::move(batch);
     pending_segment_ = segment;
     end_.tail.reset();
     return;
   }
   const BatchContents contents = read_batch(batch);
-  judge_pending(contents.head ? &*contents.head : nullptr, batch.head);
+  judge_pending(contents.head ? &*contents.head : nullptr, &batch.head);
   consume(segment, batch);
   // What was lost before it, its numbers tell.
   end_in_doubt_ = false;
@@ -114,18 +114,21 @@ void LogScan::take(std::uint64_t segment, FoundBatch batch) {
   end_.tail = std::move(batch);
 }
 
-// A batch that is not whole, once the one after it is known.
-void LogScan::judge_pending(const BatchHead* next_head, const SectorHead& next) {
+// A batch that is not whole, once the one after it is known; `next` is nullptr at the end of the log.
+void LogScan::judge_pending(const BatchHead* next_head, const SectorHead* next) {
   if (!pending_) return;
   const FoundBatch batch = std::move(*pending_);
   pending_.reset();
   // A later life found the write cut short and went on without it, or says so in its first batch.
-  if (batch.torn() && next.life > batch.head.life) return;
-  if (next_head != nullptr && next_head->previous < batch.head.batch && next.batch == next_head->previous + 1) return;
+  const bool same_life = next != nullptr && next->life == batch.head.life;
+  if (batch.torn() && next != nullptr && !same_life) return;
+  if (next_head != nullptr && next_head->previous < batch.head.batch && next->batch == next_head->previous + 1) return;
   note_damage(LogFaultKind::kDamagedBatch, pending_segment_, batch.offset, batch.size_bytes(),
               fmt::format("{} of the {} sectors of batch {} cannot be read", batch.missing + batch.damaged, batch.head.count,
                           batch.head.batch));
-  consume(pending_segment_, batch);
+  // One that was cut short was never stable, so its records are void. What may have been lost is another, of which nothing
+  // is left.
+  if (batch.missing == 0 || same_life) consume(pending_segment_, batch);
 }
 
 void LogScan::consume(std::uint64_t segment, const FoundBatch& batch) {
@@ -224,7 +227,7 @@ LogReport LogScan::finish(LogEnd& end) {
       end_.offset = batch.offset;
       pending_.reset();
     } else {
-      judge_pending(nullptr, batch.head);
+      judge_pending(nullptr, nullptr);
     }
   }
   if (end_in_doubt_) lose_open_end();

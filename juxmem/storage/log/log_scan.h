@@ -104,7 +104,7 @@ class LogScan {
   struct StreamState;
 
   void take(std::uint64_t segment, FoundBatch batch);
-  void judge_pending(const BatchHead* next_head, const SectorHead& next);
+  void judge_pending(const BatchHead* next_head, const SectorHead* next);
   void consume(std::uint64_t segment, const FoundBatch& batch);
   void deliver(const PlacedRecord& placed);
   void lose(const LsnRange& range);

@@ -1,8 +1,8 @@
 // Snapshots of the table: reading them out, and making a table of what was read.
 #include <utility>
 
-#include "consistency/sessions/session_table.h"
 #include "consistency/sessions/session_digests.h"
+#include "consistency/sessions/session_table.h"
 #include "juxmem/base/mutant.h"
 #include "juxmem/wire/limits.h"
 
@@ -34,7 +34,8 @@ void SessionTable::close_snapshot(SnapshotNumber number) {
 bool SessionTable::read_session(SessionId number, const Session& session, bool alive, wire::SnapshotCursor& cursor,
                                 wire::SnapshotFiller& filler) {
   if (!filler.take(kSessionBytes)) return false;
-  wire::SessionRow row{.session = number, .node = session.node, .incarnation = session.incarnation, .alive = alive, .slots = {}};
+  wire::SessionRow row{
+      .session = number, .node = session.node, .incarnation = session.incarnation, .alive = alive, .slots = {}};
   bool is_whole = true;
   for (; cursor.second < session.slots.size(); ++cursor.second) {
     const Slot& slot = session.slots[cursor.second];

@@ -35,7 +35,8 @@ void Catalog::close_snapshot(SnapshotNumber number) {
 
 void Catalog::read_head(SnapshotNumber number, wire::SnapshotPiece& piece) const {
   const Kept& kept = kept_.at(number);
-  piece.catalog_head = {.managers = managers_, .next_node = kept.next_node, .next_group = kept.next_group, .version = kept.version};
+  piece.catalog_head = {
+      .managers = managers_, .next_node = kept.next_node, .next_group = kept.next_group, .version = kept.version};
 }
 
 bool Catalog::read_rows(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const {

@@ -51,7 +51,8 @@ bool BlockMachine::keeps_too_much(std::uint64_t session_bytes) const {
 
 void BlockMachine::read_head(SnapshotNumber number, wire::SnapshotPiece& piece) const {
   const Head& head = heads_.at(number);
-  piece.blocks_head = {.group = group_, .next_slot = head.next_slot, .used_bytes = head.used_bytes, .quota_bytes = head.quota_bytes};
+  piece.blocks_head = {
+      .group = group_, .next_slot = head.next_slot, .used_bytes = head.used_bytes, .quota_bytes = head.quota_bytes};
 }
 
 bool BlockMachine::read_state(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const {
@@ -66,7 +67,8 @@ std::uint32_t BlockMachine::percent_read(SnapshotNumber number, const wire::Snap
   if (cursor.part != kBlocksPart) return 99;
   const std::uint64_t next_slot = heads_.at(number).next_slot;
   const Block* block = blocks_.snapshot_find(number, cursor.first);
-  const double in_block = block == nullptr ? 0.0 : static_cast<double>(cursor.second) / static_cast<double>(block->extent.pages + 1);
+  const double in_block =
+      block == nullptr ? 0.0 : static_cast<double>(cursor.second) / static_cast<double>(block->extent.pages + 1);
   return static_cast<std::uint32_t>(99.0 * (static_cast<double>(cursor.first) + in_block) / static_cast<double>(next_slot));
 }
 
@@ -108,7 +110,8 @@ bool BlockMachine::read_pages_of(SnapshotNumber number, const Block& block, wire
   const auto end_run = [&] {
     if (run.versions.empty()) return;
     run.data = Buffer::take(std::exchange(data, {}));
-    filler.piece.pages.push_back(std::exchange(run, wire::PagesRow{.slot = cursor.first, .first_page = 0, .versions = {}, .data = {}}));
+    filler.piece.pages.push_back(
+        std::exchange(run, wire::PagesRow{.slot = cursor.first, .first_page = 0, .versions = {}, .data = {}}));
   };
   for (std::uint64_t page = cursor.second - 1; page < block.extent.pages; ++page, ++cursor.second) {
     if (filler.left_pages == 0) {
@@ -143,7 +146,8 @@ bool BlockMachine::read_staged(SnapshotNumber number, wire::SnapshotCursor& curs
     if (key != from) cursor.third = cursor.fourth = 0;
     cursor.first = key.first;
     cursor.second = key.second;
-    for (auto part = section->parts.lower_bound(static_cast<std::uint32_t>(cursor.third)); part != section->parts.end(); ++part) {
+    for (auto part = section->parts.lower_bound(static_cast<std::uint32_t>(cursor.third)); part != section->parts.end();
+         ++part) {
       if (part->first != cursor.third) cursor.fourth = 0;
       cursor.third = part->first;
       if (!read_part(*section, *part->second, cursor, filler)) return false;
@@ -168,7 +172,8 @@ bool BlockMachine::read_part(const Section& section, const StagedPart& part, wir
                       .part = static_cast<std::uint32_t>(cursor.third),
                       .ranges = {},
                       .data = {}};
-  for (; cursor.fourth < ranges && filler.take(sizeof(wire::Range)); ++cursor.fourth) row.ranges.push_back(part.ranges[cursor.fourth]);
+  for (; cursor.fourth < ranges && filler.take(sizeof(wire::Range)); ++cursor.fourth)
+    row.ranges.push_back(part.ranges[cursor.fourth]);
   if (cursor.fourth >= ranges) {
     const std::uint64_t read = cursor.fourth - ranges;
     const std::uint64_t size_bytes = std::min(part.data.size() - read, filler.left_bytes);
@@ -205,7 +210,8 @@ Status BlockMachine::restore_state(const wire::SnapshotPiece& piece) {
 
 Status BlockMachine::restore_block(const wire::BlockRow& row, Instance at) {
   const bool in_order = blocks_.empty() || row.slot > blocks_.rows().rbegin()->first;
-  if (row.slot == 0 || row.slot >= next_slot_ || !in_order || row.version > at) return refuse("a block that cannot come here");
+  if (row.slot == 0 || row.slot >= next_slot_ || !in_order || row.version > at)
+    return refuse("a block that cannot come here");
   const std::uint64_t pages = pages_of(row.size_bytes);
   if (pages * kPageBytes > restored_used_bytes_ - used_bytes_) return refuse("more blocks than its sum of their sizes");
   const Result<Extent> extent = arena_.allocate(pages);
@@ -222,7 +228,8 @@ Status BlockMachine::restore_block(const wire::BlockRow& row, Instance at) {
   used_bytes_ += pages * kPageBytes;
   const BlockId id = make_block_id(group_, row.slot);
   const bool has_token = row.owner != 0 || row.token != 0;
-  if (has_token && !by_token_.emplace(std::pair(row.owner, row.token), id).second) return refuse("two blocks of one allocation");
+  if (has_token && !by_token_.emplace(std::pair(row.owner, row.token), id).second)
+    return refuse("two blocks of one allocation");
   redigest(id, block);
   return {};
 }
@@ -231,11 +238,14 @@ Status BlockMachine::restore_pages(const wire::PagesRow& row) {
   const Block* block = blocks_.find(row.slot);
   if (block == nullptr) return refuse("pages of no block");
   const std::uint64_t pages = block->extent.pages;
-  if (row.first_page > pages || row.versions.size() > pages - row.first_page) return refuse("pages beyond the end of a block");
+  if (row.first_page > pages || row.versions.size() > pages - row.first_page)
+    return refuse("pages beyond the end of a block");
   if (row.data.size() != row.versions.size() * kPageBytes) return refuse("not as much data as pages");
   // B5.
-  const bool sound = std::ranges::all_of(row.versions, [&](Version version) { return version != 0 && version <= block->version; });
-  if (!sound) return refuse("a page of block " + block_name(make_block_id(group_, row.slot)) + " that is newer than the block");
+  const bool sound =
+      std::ranges::all_of(row.versions, [&](Version version) { return version != 0 && version <= block->version; });
+  if (!sound)
+    return refuse("a page of block " + block_name(make_block_id(group_, row.slot)) + " that is newer than the block");
   std::memcpy(arena_.data(block->extent) + row.first_page * kPageBytes, row.data.data(), row.data.size());
   std::ranges::copy(row.versions, arena_.versions(block->extent).begin() + static_cast<std::ptrdiff_t>(row.first_page));
   return {};
@@ -244,7 +254,8 @@ Status BlockMachine::restore_pages(const wire::PagesRow& row) {
 Status BlockMachine::restore_staged(const wire::StagedRow& row) {
   wire::StagedRow whole = row;
   if (unfinished_) {
-    const bool goes_on = row.session == unfinished_->session && row.slot == unfinished_->slot && row.part == unfinished_->part;
+    const bool goes_on =
+        row.session == unfinished_->session && row.slot == unfinished_->slot && row.part == unfinished_->part;
     if (!goes_on) return refuse("a staged part without its end");
     whole = std::move(*unfinished_);
     unfinished_.reset();
@@ -253,20 +264,23 @@ Status BlockMachine::restore_staged(const wire::StagedRow& row) {
     data.insert(data.end(), row.data.data(), row.data.data() + row.data.size());
     whole.data = Buffer::take(std::move(data));
   }
-  if (whole.ranges.size() > wire::kRangesMax || whole.data.size() > wire::kEntryBytesMax) return refuse("a staged part beyond the limits");
+  if (whole.ranges.size() > wire::kRangesMax || whole.data.size() > wire::kEntryBytesMax)
+    return refuse("a staged part beyond the limits");
   if (row.more) {
     unfinished_ = std::move(whole);
     return {};
   }
   const OpId op{.session = whole.session, .slot = whole.slot, .counter = whole.counter};
   const Section* section = sections_.find({op.session, op.slot});
-  const bool belongs = section == nullptr || (section->counter == op.counter && section->block == whole.block && !section->parts.contains(whole.part));
+  const bool belongs = section == nullptr || (section->counter == op.counter && section->block == whole.block &&
+                                              !section->parts.contains(whole.part));
   if (!belongs || op.counter == 0 || !sessions().is_alive(op.session)) return refuse("a staged part of no section");
   std::uint64_t sum = 0;
   for (const wire::Range& range : whole.ranges) sum += range.size_bytes;
   if (sum != whole.data.size()) return refuse("a staged part whose data is not what its ranges say");
   const std::uint64_t digest = SectionDigest::of_part(whole.ranges, whole.data);
-  add_staged(op, whole.block, whole.part, StagedPart{.ranges = std::move(whole.ranges), .data = std::move(whole.data), .digest = digest});
+  add_staged(op, whole.block, whole.part,
+             StagedPart{.ranges = std::move(whole.ranges), .data = std::move(whole.data), .digest = digest});
   return {};
 }
 

@@ -68,7 +68,8 @@ void Replica::take_in(const SnapshotFetch::Piece& piece) {
 
 void Replica::refuse_snapshot(const Error& why) {
   ++stats_.snapshots_refused;
-  host_.on_replica_trouble(group(), "the state that node " + std::to_string(fetch_.server()) + " gave cannot be used: " + to_string(why));
+  host_.on_replica_trouble(
+      group(), "the state that node " + std::to_string(fetch_.server()) + " gave cannot be used: " + to_string(why));
   fresh_ = make_machine_();
   fetch_.refuse(host_.now());
 }

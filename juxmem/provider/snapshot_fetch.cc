@@ -7,8 +7,8 @@
 namespace juxmem {
 namespace {
 
-constexpr std::uint64_t kWindow = 4;            // pieces
-constexpr std::uint32_t kSilentRoundsMax = 6;   // then another server is asked
+constexpr std::uint64_t kWindow = 4;           // pieces
+constexpr std::uint32_t kSilentRoundsMax = 6;  // then another server is asked
 constexpr TimeNs kNever = std::numeric_limits<TimeNs>::max();
 
 }  // namespace

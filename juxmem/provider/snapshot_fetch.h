@@ -65,12 +65,12 @@ class SnapshotFetch {
   Send send_;
   Phase phase_ = Phase::kIdle;
   Instance at_least_ = 0;
-  std::size_t turn_ = 0;          // whose turn it is among the servers
+  std::size_t turn_ = 0;             // whose turn it is among the servers
   std::uint32_t silent_rounds_ = 0;  // questions repeated since the server answered last
   std::uint64_t snapshot_ = 0;
   Instance at_ = 0;
-  std::uint64_t next_ = 0;        // piece to be handed on
-  std::uint64_t asked_ = 0;       // pieces before this one have been asked for
+  std::uint64_t next_ = 0;   // piece to be handed on
+  std::uint64_t asked_ = 0;  // pieces before this one have been asked for
   bool last_is_known_ = false;
   std::map<std::uint64_t, wire::SnapshotReply> early_;
   std::uint32_t percent_ = 0;

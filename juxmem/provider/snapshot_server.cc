@@ -12,13 +12,14 @@ namespace {
 constexpr std::size_t kOpenMax = 2;
 constexpr std::size_t kQuestionsMax = 256;
 constexpr std::uint64_t kBytesPerServing = 2U << 20;
-constexpr TimeNs kPauseNs = 1'000'000;        // between two servings
-constexpr std::int64_t kSharedMs = 1000;      // a snapshot not older than this is good for a further member
+constexpr TimeNs kPauseNs = 1'000'000;         // between two servings
+constexpr std::int64_t kSharedMs = 1000;       // a snapshot not older than this is good for a further member
 constexpr std::int64_t kForgottenMs = 10'000;  // nobody has asked for so long
 
 }  // namespace
 
-void SnapshotServer::on_request(TimeNs now, NodeId from, const wire::ReadSnapshot& request, StateMachine& machine, Instance log_first) {
+void SnapshotServer::on_request(TimeNs now, NodeId from, const wire::ReadSnapshot& request, StateMachine& machine,
+                                Instance log_first) {
   Question question{from, request};
   if (request.snapshot == 0) {
     const std::optional<SnapshotNumber> number = find_or_open(now, request, machine, log_first);
@@ -30,8 +31,8 @@ void SnapshotServer::on_request(TimeNs now, NodeId from, const wire::ReadSnapsho
   serve(now, machine);
 }
 
-std::optional<SnapshotNumber> SnapshotServer::find_or_open(TimeNs now, const wire::ReadSnapshot& request, StateMachine& machine,
-                                                           Instance log_first) {
+std::optional<SnapshotNumber> SnapshotServer::find_or_open(TimeNs now, const wire::ReadSnapshot& request,
+                                                           StateMachine& machine, Instance log_first) {
   if (machine.applied() < request.at_least) return std::nullopt;
   for (auto& [number, open] : open_) {
     const std::optional<Instance> at = machine.snapshot_at(number);

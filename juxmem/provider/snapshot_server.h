@@ -49,7 +49,8 @@ class SnapshotServer {
     wire::ReadSnapshot request;
   };
 
-  std::optional<SnapshotNumber> find_or_open(TimeNs now, const wire::ReadSnapshot& request, StateMachine& machine, Instance log_first);
+  std::optional<SnapshotNumber> find_or_open(TimeNs now, const wire::ReadSnapshot& request, StateMachine& machine,
+                                             Instance log_first);
   void serve(TimeNs now, StateMachine& machine);
   // The bytes sent.
   std::uint64_t answer(TimeNs now, const Question& question, StateMachine& machine);

@@ -15,7 +15,8 @@ namespace juxmem {
 namespace {
 
 // All pieces; `between` runs before each but the first.
-std::vector<Buffer> pieces_of(const StateMachine& machine, SnapshotNumber number, const std::function<void()>& between = {}) {
+std::vector<Buffer> pieces_of(const StateMachine& machine, SnapshotNumber number,
+                              const std::function<void()>& between = {}) {
   std::vector<Buffer> pieces;
   wire::SnapshotCursor cursor;
   for (bool last = false; !last;) {
@@ -54,8 +55,10 @@ struct Copy {
 
 std::string content_of(const BlockMachine& machine, BlockId block) {
   std::string text(machine.find(block)->size_bytes, '\0');
-  const wire::PagesReply pages = machine.read_pages({.block = block, .tag = 0, .offset = 0, .size_bytes = text.size()}, ~0ULL);
-  for (std::size_t i = 0; i < pages.ranges.size(); ++i) text.replace(pages.ranges[i].offset, pages.ranges[i].size_bytes, pages.data[i].text());
+  const wire::PagesReply pages =
+      machine.read_pages({.block = block, .tag = 0, .offset = 0, .size_bytes = text.size()}, ~0ULL);
+  for (std::size_t i = 0; i < pages.ranges.size(); ++i)
+    text.replace(pages.ranges[i].offset, pages.ranges[i].size_bytes, pages.data[i].text());
   return text;
 }
 
@@ -130,7 +133,8 @@ TEST(MachineSnapshot, AnsweredOperationIsAnsweredAgainByTheCopy) {
   const Applied first = rig.run(op, wire::Publish{block, grant(1), {{0, 1}}}, bytes(1, 'a'));
   Copy copy(pieces_of(rig.machine, rig.machine.open_snapshot()));
   ASSERT_TRUE(copy.status);
-  const Applied again = copy.rig.machine.apply(50, {.op = op, .action = wire::Publish{block, grant(1), {{0, 1}}}}, bytes(1, 'a'));
+  const Applied again =
+      copy.rig.machine.apply(50, {.op = op, .action = wire::Publish{block, grant(1), {{0, 1}}}}, bytes(1, 'a'));
   EXPECT_FALSE(again.executed);
   EXPECT_EQ(again.reply, first.reply);
 }
@@ -246,13 +250,16 @@ TEST_F(BrokenSnapshot, IsRefusedByName) {
 TEST(CatalogSnapshot, RestoredCatalogIsTheOneThatWas) {
   CatalogMachine machine(1);
   Instance instance = 0;
-  const auto run = [&](wire::Action action) { return machine.apply(++instance, wire::Command{.op = {}, .action = std::move(action)}, {}); };
+  const auto run = [&](wire::Action action) {
+    return machine.apply(++instance, wire::Command{.op = {}, .action = std::move(action)}, {});
+  };
   const SessionId session = run(wire::OpenSession{1, 1}).reply.session;
   std::uint64_t counter = 0;
   const auto operate = [&](wire::Action action) {
     return machine.apply(++instance, wire::Command{.op = {session, 0, ++counter}, .action = std::move(action)}, {});
   };
-  run(wire::JoinProvider{.name = "a", .site = "s", .address = "x", .incarnation = 1, .capacity_bytes = 1 << 30, .manager = true, .node = 1});
+  run(wire::JoinProvider{
+      .name = "a", .site = "s", .address = "x", .incarnation = 1, .capacity_bytes = 1 << 30, .manager = true, .node = 1});
   const auto group = operate(wire::CreateGroup{.shape = {1, 1}, .reserve_bytes = 4096}).reply.number;
   ASSERT_EQ(group, 1U);
   for (int i = 0; i < 30'000; ++i) {

@@ -64,10 +64,12 @@ class ReplicaSnapshot : public testing::Test {
     for (std::uint64_t offset = 0; offset < kBlockBytes; offset += 1 << 20) publish(offset, std::string(1 << 20, byte));
   }
   bool is_like(std::size_t one, std::size_t other) {
-    return replica(one).applied() == replica(other).applied() && replica(one).machine().digest() == replica(other).machine().digest();
+    return replica(one).applied() == replica(other).applied() &&
+           replica(one).machine().digest() == replica(other).machine().digest();
   }
   char byte_at(std::size_t provider, std::uint64_t offset) {
-    const wire::PagesReply reply = replica(provider).blocks()->read_pages({.block = block, .tag = 0, .offset = offset, .size_bytes = 1}, 1);
+    const wire::PagesReply reply =
+        replica(provider).blocks()->read_pages({.block = block, .tag = 0, .offset = offset, .size_bytes = 1}, 1);
     return reply.data.empty() ? '\0' : static_cast<char>(reply.data[0].data()[offset % kPageBytes]);
   }
 
@@ -94,7 +96,8 @@ TEST_F(ReplicaSnapshot, MemberThatWasLeftBehindTakesPartAgain) {
 
 TEST_F(ReplicaSnapshot, WhatIsWrittenMeanwhileFollowsFromTheLog) {
   grid.heal(2);
-  ASSERT_TRUE(grid.run_until([&] { return replica(2).is_catching_up() && replica(2).status().catching_up.at(0).percent > 0; }));
+  ASSERT_TRUE(
+      grid.run_until([&] { return replica(2).is_catching_up() && replica(2).status().catching_up.at(0).percent > 0; }));
   for (std::uint64_t i = 0; i < 20; ++i) publish(i * 300'000, "c");
   ASSERT_TRUE(grid.run_until([&] { return replica(2).stats().snapshots_installed > 0 && is_like(2, 1); }));
   for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(byte_at(2, i * 300'000), 'c');
@@ -111,7 +114,8 @@ TEST_F(ReplicaSnapshot, NothingIsReadFromItMeanwhile) {
 
 TEST_F(ReplicaSnapshot, ServerThatDiesInTheMiddleIsReplacedByAnother) {
   grid.heal(2);
-  ASSERT_TRUE(grid.run_until([&] { return replica(2).is_catching_up() && replica(2).status().catching_up.at(0).percent > 0; }));
+  ASSERT_TRUE(
+      grid.run_until([&] { return replica(2).is_catching_up() && replica(2).status().catching_up.at(0).percent > 0; }));
   // The one after it is the first one it asks.
   grid.cut_off(0);
   ASSERT_TRUE(grid.run_until([&] { return replica(2).stats().snapshots_installed == 1; }));

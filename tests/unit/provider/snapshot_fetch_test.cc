@@ -23,9 +23,16 @@ class SnapshotFetchTest : public testing::Test {
     now_ += ms_to_ns(timing_.resend_ms);
     fetch_.tick(now_);
   }
-  std::vector<SnapshotFetch::Piece> reply(NodeId from, std::uint64_t snapshot, std::uint64_t piece, bool last = false, Instance at = 50) {
-    return fetch_.on_reply(now_, from, {.group = kGroup, .snapshot = snapshot, .piece = piece, .at = at, .last = last, .percent = 40,
-                                        .data = Buffer::copy_of(std::to_string(piece))});
+  std::vector<SnapshotFetch::Piece> reply(NodeId from, std::uint64_t snapshot, std::uint64_t piece, bool last = false,
+                                          Instance at = 50) {
+    return fetch_.on_reply(now_, from,
+                           {.group = kGroup,
+                            .snapshot = snapshot,
+                            .piece = piece,
+                            .at = at,
+                            .last = last,
+                            .percent = 40,
+                            .data = Buffer::copy_of(std::to_string(piece))});
   }
   std::vector<SnapshotFetch::Piece> refuse(NodeId from, Code code, std::uint64_t snapshot = 0) {
     return fetch_.on_reply(now_, from, {.group = kGroup, .code = code, .snapshot = snapshot, .data = {}});
@@ -34,8 +41,9 @@ class SnapshotFetchTest : public testing::Test {
   Timing timing_;
   TimeNs now_ = ms_to_ns(1000);
   std::vector<Asked> asked_;
-  SnapshotFetch fetch_{kGroup, {kNear, kFar}, timing_,
-                       [this](NodeId to, const wire::ReadSnapshot& request) { asked_.emplace_back(to, request); }};
+  SnapshotFetch fetch_{kGroup, {kNear, kFar}, timing_, [this](NodeId to, const wire::ReadSnapshot& request) {
+                         asked_.emplace_back(to, request);
+                       }};
 };
 
 TEST_F(SnapshotFetchTest, NearestIsAskedFirst) {

@@ -16,11 +16,13 @@ class SnapshotServerTest : public testing::Test {
  protected:
   SnapshotServerTest() {
     const BlockId block = rig_.allocate(8 << 20);
-    for (std::uint64_t i = 0; i < 8; ++i) rig_.run(wire::Publish{block, grant(1), {{i << 20, 1 << 20}}}, bytes(1 << 20, 'a'));
+    for (std::uint64_t i = 0; i < 8; ++i)
+      rig_.run(wire::Publish{block, grant(1), {{i << 20, 1 << 20}}}, bytes(1 << 20, 'a'));
     block_ = block;
   }
   void ask(NodeId from, std::uint64_t snapshot, std::uint64_t piece, Instance at_least = 1, Instance log_first = 1) {
-    server_.on_request(now_, from, {.group = kGroup, .snapshot = snapshot, .piece = piece, .at_least = at_least}, rig_.machine, log_first);
+    server_.on_request(now_, from, {.group = kGroup, .snapshot = snapshot, .piece = piece, .at_least = at_least},
+                       rig_.machine, log_first);
   }
   void pass(std::int64_t ms) {
     now_ += ms_to_ns(ms);

@@ -85,7 +85,7 @@ void GridSim::choose_blocks() {
     for (std::uint32_t in_site : per_site) smallest = std::min(smallest, in_site);
     block.shape.nodes_per_site = random_.chance(700'000) ? smallest : static_cast<std::uint32_t>(1 + random_.below(smallest));
     // Some sections are larger than one log entry and travel in parts.
-    if (random_.chance(40'000)) block.part_bytes = 600 * 1024;
+    if (random_.chance(long_absences_ ? 100'000 : 40'000)) block.part_bytes = 600 * 1024;
     blocks_.push_back(std::move(block));
   }
 }

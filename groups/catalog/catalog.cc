@@ -140,10 +140,23 @@ std::uint64_t Catalog::room_of(const wire::CatalogGroup& group) const {
   return least;
 }
 
-void Catalog::reserve_for(wire::CatalogGroup& group, std::uint64_t bytes) {
+void Catalog::reserve_for(Instance instance, wire::CatalogGroup& group, std::uint64_t bytes) {
   JUXMEM_CHECK(bytes <= room_of(group));
   group.reserved_bytes += bytes;
   for (NodeId member : group.members) providers_.at(member).reserved_bytes += bytes;
+  std::map<Instance, std::uint64_t>& open = ledgers_[group.group].open;
+  open[instance] += bytes;
+  if (open.size() > kOpenReservationsMax) {
+    const std::uint64_t oldest = open.begin()->second;
+    open.erase(open.begin());
+    open.begin()->second += oldest;
+  }
+  version_ = instance;
+}
+
+void Catalog::unreserve_for(wire::CatalogGroup& group, std::uint64_t bytes) {
+  group.reserved_bytes -= bytes;
+  for (NodeId member : group.members) providers_.at(member).reserved_bytes -= bytes;
 }
 
 wire::Reply Catalog::create_group(Instance instance, const wire::CreateGroup& command) {
@@ -169,10 +182,8 @@ wire::Reply Catalog::create_group(Instance instance, const wire::CreateGroup& co
     version_ = instance;
   }
   wire::CatalogGroup& group = groups_.at(reply.number);
-  if (command.reserve_bytes > 0) {
-    reserve_for(group, command.reserve_bytes);
-    version_ = instance;
-  }
+  if (command.reserve_bytes > 0) reserve_for(instance, group, command.reserve_bytes);
+  reply.version = instance;
   reply.amount = room_of(group);
   return reply;
 }
@@ -186,8 +197,8 @@ wire::Reply Catalog::reserve(Instance instance, const wire::Reserve& command) {
     reply = refusal(Code::kNoSpace, fmt::format("{} bytes asked for group {}, whose fullest provider has {} left",
                                                 command.bytes, command.group, room_of(group)));
   } else {
-    reserve_for(group, command.bytes);
-    version_ = instance;
+    if (command.bytes > 0) reserve_for(instance, group, command.bytes);
+    reply.version = instance;
   }
   reply.amount = room_of(group);
   return reply;
@@ -197,10 +208,32 @@ wire::Reply Catalog::unreserve(Instance instance, const wire::Unreserve& command
   const auto found = groups_.find(command.group);
   if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
   wire::CatalogGroup& group = found->second;
-  const std::uint64_t bytes = std::min(command.bytes, group.reserved_bytes);
-  group.reserved_bytes -= bytes;
-  for (NodeId member : group.members) providers_.at(member).reserved_bytes -= bytes;
-  version_ = instance;
+  // A later place of the group's log has told its quota already without these bytes.
+  if (command.at >= ledgers_[command.group].settled_at) {
+    unreserve_for(group, std::min(command.bytes, group.reserved_bytes));
+    version_ = instance;
+  }
+  wire::Reply reply;
+  reply.amount = room_of(group);
+  return reply;
+}
+
+wire::Reply Catalog::settle(Instance instance, const wire::SettleQuota& command) {
+  const auto found = groups_.find(command.group);
+  if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
+  wire::CatalogGroup& group = found->second;
+  Ledger& ledger = ledgers_[command.group];
+  if (command.at > ledger.settled_at) {
+    ledger.settled_at = command.at;
+    ledger.open.erase(ledger.open.begin(), ledger.open.upper_bound(command.up_to));
+    // What is open and spent counts twice until the next settlement; never too little.
+    std::uint64_t kept = std::min(command.quota_bytes, group.reserved_bytes);
+    for (const auto& [number, bytes] : ledger.open) kept += std::min(bytes, group.reserved_bytes - kept);
+    if (kept < group.reserved_bytes) {
+      unreserve_for(group, group.reserved_bytes - kept);
+      version_ = instance;
+    }
+  }
   wire::Reply reply;
   reply.amount = room_of(group);
   return reply;
@@ -301,6 +334,10 @@ std::uint64_t Catalog::digest() const {
                                 static_cast<std::uint64_t>(group.durability), group.reserved_bytes},
                                digest);
     for (NodeId member : group.members) digest = digest_with(digest, member);
+    if (const auto ledger = ledgers_.find(number); ledger != ledgers_.end()) {
+      digest = digest_with(digest, ledger->second.settled_at);
+      for (const auto& [open, bytes] : ledger->second.open) digest = digest_of_numbers({open, bytes}, digest);
+    }
   }
   return digest;
 }

@@ -27,7 +27,8 @@ struct CatalogLimits {
 // Thread safety: none. Pure and deterministic.
 // Invariants: K1 members of a group are providers of the catalog. K2 what a provider has reserved is the sum over its groups, and
 //   never more than its capacity. K3 numbers of providers and groups are never used twice. K4 the version
-//   is the instance that last changed providers or groups; names do not change it.
+//   is the instance that last changed providers or groups; names do not change it. K5 what is reserved for a group is never less
+//   than its quota and the reservations that can still become quota.
 // Ownership: a value.
 // Failure: a command that cannot be executed changes nothing and says why.
 class Catalog {
@@ -45,10 +46,14 @@ class Catalog {
   // reply.number = a group of that shape with the room asked for, led by `prefer` if one is given and can be: one that exists, or a
   // new one. Errors: kInvalid, kNotSupported (durability), kImpossibleShape, kNoSpace, kLimit.
   wire::Reply create_group(Instance instance, const wire::CreateGroup& command);
-  // reply.amount = what can still be reserved for the group. Errors: kInvalid (no such group), kNoSpace.
+  // reply.amount = what can still be reserved for the group; reply.version = the reservation's number. Errors: kInvalid (no such
+  // group), kNoSpace.
   wire::Reply reserve(Instance instance, const wire::Reserve& command);
   // Gives back at most what is reserved; reply.amount as for reserve(). Error: kInvalid.
   wire::Reply unreserve(Instance instance, const wire::Unreserve& command);
+  // Brings back what was reserved and never spent: the group keeps its quota and the reservations that are not closed yet. Error:
+  // kInvalid.
+  wire::Reply settle(Instance instance, const wire::SettleQuota& command);
   // Errors: kInvalid, kTooBig (name), kNotFound (no such group), kNameTaken (by another block), kLimit.
   wire::Reply publish_name(const wire::PublishName& command);
   // Errors: kNoSuchName.
@@ -81,6 +86,13 @@ class Catalog {
   Status check_restored() const;
 
  private:
+  // What the root knows about a group's memory beside the sum.
+  // More open reservations count as one with the number of the newer.
+  static constexpr std::size_t kOpenReservationsMax = 64;
+  struct Ledger {
+    Instance settled_at = 0;                 // of the group's log
+    std::map<Instance, std::uint64_t> open;  // bytes by number: reservations the group may not have spent yet
+  };
   // All but the names.
   struct Kept {
     NodeId next_node = 0;
@@ -88,21 +100,25 @@ class Catalog {
     std::uint64_t version = 0;
     std::map<NodeId, wire::CatalogProvider> providers;
     std::map<GroupId, wire::CatalogGroup> groups;
+    std::map<GroupId, Ledger> ledgers;
   };
 
   static bool read_providers(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
   static bool read_groups(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
+  static bool read_ledgers(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
   bool read_names(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
   void add_name(const std::string& name, BlockId block);
   Status restore_head(const wire::CatalogHead& head);
   Status restore_provider(const wire::CatalogProvider& row);
   Status restore_group(const wire::CatalogGroup& row);
+  Status restore_ledger(const wire::LedgerRow& row);
 
   NodeId number_for(const wire::JoinProvider& command);
   void retire(NodeId node);
   bool is_member_anywhere(NodeId node) const;
   std::uint64_t room_of(const wire::CatalogGroup& group) const;
-  void reserve_for(wire::CatalogGroup& group, std::uint64_t bytes);
+  void reserve_for(Instance instance, wire::CatalogGroup& group, std::uint64_t bytes);
+  void unreserve_for(wire::CatalogGroup& group, std::uint64_t bytes);
 
   CatalogLimits limits_;
   std::uint32_t managers_ = 0;
@@ -111,6 +127,7 @@ class Catalog {
   std::uint64_t version_ = 0;
   std::map<NodeId, wire::CatalogProvider> providers_;
   std::map<GroupId, wire::CatalogGroup> groups_;
+  std::map<GroupId, Ledger> ledgers_;
   SnapshotMap<std::string, BlockId> names_;
   std::map<SnapshotNumber, Kept> kept_;
   std::uint64_t names_digest_ = 0;  // sum over names

@@ -11,10 +11,13 @@ namespace {
 
 constexpr std::uint32_t kProvidersPart = 0;
 constexpr std::uint32_t kGroupsPart = 1;
+constexpr std::uint32_t kLedgersPart = 2;
 
 // What rows count in a piece: their fields, and what surrounds them.
 constexpr std::uint64_t kProviderBytes = 256;
 constexpr std::uint64_t kGroupBytes = 160;
+constexpr std::uint64_t kLedgerBytes = 64;
+constexpr std::uint64_t kOpenBytes = 16;
 constexpr std::uint64_t kNameBytes = 64;
 
 std::unexpected<Error> refuse(const std::string& what) { return fail(Code::kProtocol, "snapshot: " + what); }
@@ -22,7 +25,7 @@ std::unexpected<Error> refuse(const std::string& what) { return fail(Code::kProt
 }  // namespace
 
 void Catalog::open_snapshot(SnapshotNumber number) {
-  kept_[number] = Kept{next_node_, next_group_, version_, providers_, groups_};
+  kept_[number] = Kept{next_node_, next_group_, version_, providers_, groups_, ledgers_};
   names_.open_snapshot(number);
 }
 
@@ -48,6 +51,10 @@ bool Catalog::read_rows(SnapshotNumber number, wire::SnapshotCursor& cursor, wir
     if (!read_groups(kept_.at(number), cursor, filler)) return false;
     cursor.next_part();
   }
+  if (cursor.part == kLedgersPart) {
+    if (!read_ledgers(kept_.at(number), cursor, filler)) return false;
+    cursor.next_part();
+  }
   return read_names(number, cursor, filler);
 }
 
@@ -66,6 +73,20 @@ bool Catalog::read_groups(const Kept& kept, wire::SnapshotCursor& cursor, wire::
     cursor.first = row->first;
     if (!filler.take(kGroupBytes + row->second.members.size() * sizeof(NodeId))) return false;
     filler.piece.groups.push_back(row->second);
+  }
+  return true;
+}
+
+bool Catalog::read_ledgers(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) {
+  for (auto row = kept.ledgers.lower_bound(static_cast<GroupId>(cursor.first)); row != kept.ledgers.end(); ++row) {
+    cursor.first = row->first;
+    if (!filler.take(kLedgerBytes + row->second.open.size() * kOpenBytes)) return false;
+    wire::LedgerRow ledger{.group = row->first, .settled_at = row->second.settled_at, .open_numbers = {}, .open_bytes = {}};
+    for (const auto& [number, bytes] : row->second.open) {
+      ledger.open_numbers.push_back(number);
+      ledger.open_bytes.push_back(bytes);
+    }
+    filler.piece.ledgers.push_back(std::move(ledger));
   }
   return true;
 }
@@ -92,6 +113,9 @@ Status Catalog::restore(const wire::SnapshotPiece& piece) {
   }
   for (const wire::CatalogGroup& row : piece.groups) {
     if (Status taken = restore_group(row); !taken) return taken;
+  }
+  for (const wire::LedgerRow& row : piece.ledgers) {
+    if (Status taken = restore_ledger(row); !taken) return taken;
   }
   for (const wire::NameRow& row : piece.names) {
     const bool in_order = names_.empty() || row.name > names_.rows().rbegin()->first;
@@ -123,6 +147,21 @@ Status Catalog::restore_group(const wire::CatalogGroup& row) {
                     std::ranges::all_of(row.members, [&](NodeId member) { return providers_.contains(member); });
   if (!in_order || !fits || groups_.size() >= limits_.groups_max) return refuse("a group that cannot come here");
   groups_[row.group] = row;
+  return {};
+}
+
+Status Catalog::restore_ledger(const wire::LedgerRow& row) {
+  const bool in_order = ledgers_.empty() || row.group > ledgers_.rbegin()->first;
+  const bool fits = groups_.contains(row.group) && row.open_numbers.size() == row.open_bytes.size() &&
+                    row.open_numbers.size() <= kOpenReservationsMax;
+  if (!in_order || !fits) return refuse("a ledger that cannot come here");
+  Ledger& ledger = ledgers_[row.group];
+  ledger.settled_at = row.settled_at;
+  for (std::size_t i = 0; i < row.open_numbers.size(); ++i) {
+    const bool grows = ledger.open.empty() || row.open_numbers[i] > ledger.open.rbegin()->first;
+    if (!grows || row.open_numbers[i] > version_) return refuse("a reservation that cannot come here");
+    ledger.open.emplace(row.open_numbers[i], row.open_bytes[i]);
+  }
   return {};
 }
 

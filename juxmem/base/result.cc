@@ -35,8 +35,11 @@ bool is_code(std::uint32_t number) {
 }
 
 std::string to_string(const Error& error) {
-  if (error.detail.empty()) return text_of(error.code);
-  return error.detail + " (" + text_of(error.code) + ")";
+  const std::string text = text_of(error.code);
+  // A detail that came with its text from elsewhere is not given it twice.
+  if (error.detail.empty() || error.detail == text) return text;
+  if (error.detail.ends_with("(" + text + ")")) return error.detail;
+  return error.detail + " (" + text + ")";
 }
 
 }  // namespace juxmem

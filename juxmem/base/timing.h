@@ -31,6 +31,7 @@ struct Timing {
   std::int64_t resend_ms = 150;          // agent asks a coordinator again; grows to four times
   std::int64_t recall_ms = 200;          // coordinator recalls again
   std::int64_t agent_silent_ms = 1000;   // client gives an unanswering agent up
+  std::int64_t quota_settle_ms = 10'000; // memory reserved for a group that it never got goes back
   std::int64_t call_limit_ms = 30'000;   // limit of calls that were given none
   std::uint64_t digest_every = 1024;     // entries between two digests in the log
   std::uint32_t local_passes_max = 16;   // local users served before a recalled lock leaves

@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::int64_t kFirstGreetingMs = 10;
 
+constexpr const char* kNotAdmitted = "this key is not admitted there, or was revoked";
+constexpr const char* kNoCommonKey =
+    "no common key: the grid wants one (set JUXMEM_KEY_FILE), has another one, or has none";
+
 }  // namespace
 
 // From one agent to the next nothing is carried over but the open requests.
@@ -53,6 +57,7 @@ void ClientCore::on_welcome(const wire::Packet&, wire::ClientWelcome welcome) {
   agent_lease_ns_ = ms_to_ns(welcome.client_lease_ms);
   surely_heard_us_at_ = 0;
   refusal_.clear();
+  key_refusals_ = 0;
   next_beat_ = now + ms_to_ns(options_.timing.client_beat_ms);
   for (auto& [number, request] : requests_) {
     if (request.term != term_) send_request(request, now);
@@ -122,6 +127,42 @@ void ClientCore::change_agent(TimeNs now) {
   agents_.next();
   turn_to_agent(now);
   if (former != 0 && former != agent_) env_.network().hang_up(former);
+}
+
+// Hints of the environment: they only make earlier what silence would bring about.
+void ClientCore::on_peer_event(PeerId peer, PeerEvent event) {
+  if (stopped_ || peer != agent_) return;
+  const TimeNs now = env_.clock().now();
+  switch (event) {
+    case PeerEvent::kReconnected:
+      // The same life or another one? It will say.
+      if (welcomed_) beat(now);
+      else greet(now);
+      return;
+    case PeerEvent::kGone:
+      if (welcomed_ || agents_.size() > 1) change_agent(now);
+      return;
+    case PeerEvent::kKeyRefused:
+      return on_key_refused(now, kNotAdmitted);
+    case PeerEvent::kNoHandshake:
+      return on_key_refused(now, kNoCommonKey);
+  }
+}
+
+void ClientCore::on_key_refused(TimeNs now, const char* why) {
+  refusal_ = agents_.current() + ": " + why;
+  ++key_refusals_;
+  if (key_refusals_ >= agents_.size()) {
+    finish_connects(fail(Code::kKeyRefused, refusal_));
+    std::vector<std::uint64_t> unsent;
+    for (const auto& [number, request] : requests_) {
+      if (request.term == 0) unsent.push_back(number);
+    }
+    for (const std::uint64_t number : unsent) {
+      if (requests_.contains(number)) finish(number, fail(Code::kKeyRefused, refusal_));
+    }
+  }
+  if (!stopped_ && (welcomed_ || agents_.size() > 1)) change_agent(now);
 }
 
 // Its sections are lost, and with them what only it could answer.

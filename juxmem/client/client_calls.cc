@@ -103,19 +103,41 @@ void ClientCore::write(BlockId block, std::uint64_t offset, Buffer data, std::in
     write_in_section(block, offset, std::move(data), deadline, std::move(done));
     return;
   }
-  wire::WriteRequest request{.block = block, .offset = offset, .data = std::move(data)};
-  ask(std::move(request), deadline, AtLoss::kFail, [done = std::move(done)](Answer answer) mutable {
-    if (answer) {
-      done(answer->version);
-      return;
-    }
-    Error error = answer.error();
-    // A second provider cannot tell whether the first one has done it.
-    if (error.code == Code::kOwnerDead) {
-      error = Error{Code::kTryAgain, "the provider was lost during the write, which happened entirely or not at all"};
-    }
-    done(std::unexpected(std::move(error)));
-  });
+  auto call = std::make_shared<WriteCall>();
+  call->block = block;
+  call->offset = offset;
+  call->data = std::move(data);
+  call->deadline = deadline;
+  call->done = std::move(done);
+  ask_write(call);
+}
+
+void ClientCore::ask_write(const std::shared_ptr<WriteCall>& call) {
+  call->op = OpId{};
+  const std::uint64_t number =
+      ask(wire::WriteRequest{.block = call->block, .offset = call->offset, .data = call->data}, call->deadline, AtLoss::kFail,
+          [this, call](const Answer& answer) { on_written(call, answer); });
+  requests_.at(number).on_operation = [this, call](const OpId& op) {
+    call->op = op;
+    call->term = term_;
+  };
+}
+
+// An operation whose outcome is kOwnerDead has not happened and never will: the write begins anew.
+void ClientCore::on_written(const std::shared_ptr<WriteCall>& call, const Answer& answer) {
+  if (answer) return call->done(answer->version);
+  if (answer.error().code != Code::kOwnerDead || stopped_) return call->done(std::unexpected(answer.error()));
+  if (call->op.counter == 0) {
+    return call->done(fail(Code::kTryAgain, "the provider was lost during the write, which happened entirely or not at all"));
+  }
+  if (call->term == term_) return ask_write(call);
+  ++stats_.releases_resolved;
+  ask(wire::OutcomeRequest{.block = call->block, .op = call->op}, call->deadline, AtLoss::kAskAgain,
+      [this, call](Answer outcome) {
+        if (!outcome && outcome.error().code == Code::kOwnerDead && !stopped_) return ask_write(call);
+        if (outcome) return call->done(outcome->version);
+        call->done(std::unexpected(std::move(outcome.error())));
+      });
 }
 
 void ClientCore::write_in_section(BlockId block, std::uint64_t offset, Buffer data, TimeNs deadline,

@@ -133,6 +133,12 @@ void ClientCore::on_answer(wire::ClientAnswer answer) {
   if (confirmed() < number && ++unconfirmed_ >= kUnconfirmedMax && welcomed_ && !stopped_) beat(env_.clock().now());
 }
 
+void ClientCore::on_operation(const wire::OperationNumber& told) {
+  const auto found = requests_.find(told.request);
+  if (found == requests_.end() || found->second.term != term_ || !found->second.on_operation) return;
+  found->second.on_operation(told.op);
+}
+
 void ClientCore::finish(std::uint64_t number, Answer answer) {
   auto node = requests_.extract(number);
   JUXMEM_CHECK(!node.empty());
@@ -216,6 +222,9 @@ void ClientCore::on_packet(PeerId from, wire::Packet packet) {
     } else if (auto* answer = std::get_if<wire::ClientAnswer>(mine)) {
       const bool same_life = packet.incarnation == 0 || packet.incarnation == agent_incarnation_;
       if (answer->client == options_.client && welcomed_ && same_life) on_answer(std::move(*answer));
+    } else if (const auto* told = std::get_if<wire::OperationNumber>(mine)) {
+      const bool same_life = packet.incarnation == 0 || packet.incarnation == agent_incarnation_;
+      if (told->client == options_.client && welcomed_ && same_life) on_operation(*told);
     }
   }
 }

@@ -30,7 +30,8 @@ namespace juxmem {
 //   publishes nothing after its release was answered so; an agent's answer counts only while that agent is the one in use.
 // Ownership: borrows the environment, which outlives it. Owns everything it was handed until the completion has run.
 // Failure: every completion runs exactly once: with the answer, with kTimedOut or kBusy (the lock or version did not come),
-//   kTryAgain (no agent or no quorum answered in time), kOwnerDead (the section is lost), or kClosed after stop().
+//   kTryAgain (no agent or no quorum answered in time), kOwnerDead (the section is lost), kKeyRefused (by every
+//   agent, before anything was sent), or kClosed after stop().
 class ClientCore final : public Handler {
  public:
   struct Options {
@@ -79,7 +80,8 @@ class ClientCore final : public Handler {
   // A shared section of its own around one read. Bytes that were never written are not put: they are zero.
   void read(BlockId block, std::uint64_t offset, std::uint64_t size_bytes, PageSink* sink, std::int64_t limit_ms,
             Completion<Version> done);
-  // An exclusive section of its own around one write; all visible at once or not at all. kTryAgain: it may have happened.
+  // An exclusive section of its own around one write; all visible at once or not at all. kTryAgain: it may have happened, which is
+  // only said when nobody answered in time, or the agent died before it could tell the operation's number.
   void write(BlockId block, std::uint64_t offset, Buffer data, std::int64_t limit_ms, Completion<Version> done);
   // Completes with the block's version once it is newer than `than`. Errors: kTimedOut, kNotFound (freed).
   void wait(BlockId block, Version than, std::int64_t limit_ms, Completion<Version> done);
@@ -97,6 +99,7 @@ class ClientCore final : public Handler {
 
   // Handler
   void on_packet(PeerId from, wire::Packet packet) override;
+  void on_peer_event(PeerId peer, PeerEvent event) override;
   void on_timer() override;
   void end_turn() override;
 
@@ -115,6 +118,7 @@ class ClientCore final : public Handler {
   struct AcquireCall;
   struct PageCall;
   struct ReleaseCall;
+  struct WriteCall;
   using Answer = Result<wire::ClientAnswer>;
   using AnswerHandler = std::move_only_function<void(Answer)>;
   // What a request becomes when its agent is lost: asked again at the next one, or failed with `lost_`.
@@ -125,6 +129,7 @@ class ClientCore final : public Handler {
   void send_request(Request& request, TimeNs now);
   void send_one_way(wire::ClientRequestBody body);
   void on_answer(wire::ClientAnswer answer);
+  void on_operation(const wire::OperationNumber& told);
   void finish(std::uint64_t number, Answer answer);
   void remember_cancelled(std::uint64_t acquire);
   void expire_requests(TimeNs now);
@@ -146,6 +151,7 @@ class ClientCore final : public Handler {
   void beat(TimeNs now);
   void watch_agent(TimeNs now);
   void change_agent(TimeNs now);
+  void on_key_refused(TimeNs now, const char* why);
   void lose_agent();
   void finish_connects(Status status);
   bool agent_surely_knows_us(TimeNs now) const;
@@ -170,6 +176,8 @@ class ClientCore final : public Handler {
   // client_calls.cc: everything else
   void read_in_section(BlockId block, std::uint64_t offset, std::uint64_t size_bytes, PageSink* sink, TimeNs deadline,
                        Completion<Version> done);
+  void ask_write(const std::shared_ptr<WriteCall>& call);
+  void on_written(const std::shared_ptr<WriteCall>& call, const Answer& answer);
   void write_in_section(BlockId block, std::uint64_t offset, Buffer data, TimeNs deadline, Completion<Version> done);
   std::int64_t limit_until(TimeNs deadline) const;
 
@@ -193,6 +201,7 @@ class ClientCore final : public Handler {
   std::int64_t greeting_ms_ = 0;       // until the next greeting, growing
   TimeNs last_turn_ = 0;
   std::string refusal_;                // why the last agent did not welcome us
+  std::size_t key_refusals_ = 0;       // in a row: so many agents refused our key
 
   std::uint64_t next_request_ = 1;
   std::uint64_t next_token_ = 1;

@@ -18,6 +18,7 @@ struct ClientCore::Request {
   TimeNs deadline = 0;
   AtLoss at_loss = AtLoss::kAskAgain;
   AnswerHandler on_answer;
+  std::function<void(const OpId&)> on_operation;  // the agent has made it this operation
   std::uint64_t term = 0;       // in which it was sent last; 0 = not yet
   TimeNs first_sent = 0;        // in that term
   TimeNs resend_at = 0;         // 0: not planned
@@ -63,6 +64,17 @@ struct ClientCore::ReleaseCall {
   bool settled = false;
   Result<Version> outcome = Version{0};  // if it was settled before release()
   Completion<Version> done;              // from release() on
+};
+
+// A one-shot write that has not ended.
+struct ClientCore::WriteCall {
+  BlockId block = 0;
+  std::uint64_t offset = 0;
+  Buffer data;
+  TimeNs deadline = 0;
+  OpId op;                 // counter 0: not known
+  std::uint64_t term = 0;  // in which it was told
+  Completion<Version> done;
 };
 
 inline Result<void> without_value(const Result<wire::ClientAnswer>& answer) {

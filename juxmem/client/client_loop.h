@@ -24,6 +24,7 @@ class ClientLoop {
 };
 
 // Over the network. Errors: kIo.
-Result<std::unique_ptr<ClientLoop>> make_network_loop();
+// `key`: what it shows to providers that want one; may be empty.
+Result<std::unique_ptr<ClientLoop>> make_network_loop(std::shared_ptr<const KeyFile> key = {});
 
 }  // namespace juxmem

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "juxmem/client/embedded_grid.h"
+#include "juxmem/env/key_file.h"
 #include "juxmem/env/run_dir.h"
 #include "juxmem/wire/limits.h"
 
@@ -47,6 +48,13 @@ std::string program_name() {
   return fmt::format("{}:{}", program_invocation_short_name, ::getpid());
 }
 
+Result<std::shared_ptr<const KeyFile>> key_of(const GridOptions& options) {
+  if (options.key_file.empty()) return key_of_environment();
+  Result<KeyFile> key = load_key_file(options.key_file);
+  if (!key) return std::unexpected(key.error());
+  return std::make_shared<const KeyFile>(std::move(*key));
+}
+
 // Puts pieces into the caller's memory.
 class CopySink final : public PageSink {
  public:
@@ -77,7 +85,9 @@ Result<std::unique_ptr<Grid>> Grid::open(std::string_view uri, const GridOptions
     return open(std::move(*loop), {kEmbeddedAddress}, Timing{}, options);
   }
   if (const Status checked = check_addresses(addresses); !checked) return std::unexpected(checked.error());
-  Result<std::unique_ptr<ClientLoop>> loop = make_network_loop();
+  Result<std::shared_ptr<const KeyFile>> key = key_of(options);
+  if (!key) return std::unexpected(key.error());
+  Result<std::unique_ptr<ClientLoop>> loop = make_network_loop(std::move(*key));
   if (!loop) return std::unexpected(loop.error());
   return open(std::move(*loop), std::move(addresses), Timing{}, options);
 }

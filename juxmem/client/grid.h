@@ -30,6 +30,7 @@ struct GridOptions {
   std::int64_t call_limit_ms = 30'000;
   std::uint64_t embedded_memory_bytes = 1ULL << 30;
   std::int64_t connect_limit_ms = 10'000;
+  std::string key_file;  // empty: $JUXMEM_KEY_FILE; if that is not set, no key
 };
 
 // What for: everything the C API offers, for one opened grid.

@@ -153,6 +153,7 @@ Result<GridOptions> options_of(const juxmem_options* wanted) {
   GridOptions result;
   result.call_limit_ms = given_limit(options.call_limit_ms);
   result.embedded_memory_bytes = options.embedded_memory_bytes;
+  if (options.key_file != nullptr) result.key_file = options.key_file;
   return result;
 }
 

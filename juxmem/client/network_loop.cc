@@ -19,10 +19,11 @@ class NetworkLoop final : public ClientLoop {
 
 }  // namespace
 
-Result<std::unique_ptr<ClientLoop>> make_network_loop() {
+Result<std::unique_ptr<ClientLoop>> make_network_loop(std::shared_ptr<const KeyFile> key) {
   RealEnvOptions options;
   // A section's changes wait here until the agent has taken them; the core bounds them itself.
   options.waiting_bytes_max = 64U << 20;
+  options.key = std::move(key);
   Result<std::unique_ptr<RealEnv>> env = RealEnv::create(options);
   if (!env) return std::unexpected(env.error());
   return std::make_unique<NetworkLoop>(std::move(*env));

@@ -6,6 +6,11 @@
 #include "juxmem/env/socket_options.h"
 
 namespace juxmem {
+namespace {
+
+constexpr std::int64_t kAfterRefusalMs = 500;
+
+}  // namespace
 
 std::unique_ptr<DialedPeer> DialedPeer::connect(zmq::context_t& context, PeerId id, const std::string& address,
                                                 const RealEnvOptions& options) {
@@ -16,21 +21,43 @@ std::unique_ptr<DialedPeer> DialedPeer::connect(zmq::context_t& context, PeerId 
     socket.set(zmq::sockopt::reconnect_ivl, options.reconnect_ms);
     socket.set(zmq::sockopt::reconnect_ivl_max, options.reconnect_ms_max);
     set_address_family(socket, address);
-    socket.connect(address);
-    return std::unique_ptr<DialedPeer>(new DialedPeer(std::move(socket), id, address, options));
+    set_key(socket, address, options);
+    std::unique_ptr<DialedPeer> peer(new DialedPeer(context, std::move(socket), id, address, options));
+    peer->socket_.connect(address);
+    return peer;
   } catch (const zmq::error_t&) {
     return nullptr;
   }
 }
 
-DialedPeer::DialedPeer(zmq::socket_t socket, PeerId id, std::string address, const RealEnvOptions& options)
+DialedPeer::DialedPeer(zmq::context_t& context, zmq::socket_t socket, PeerId id, std::string address,
+                       const RealEnvOptions& options)
     : socket_(std::move(socket)),
+      monitor_(context, socket_, "peer-" + std::to_string(id)),
       fd_(socket_.get(zmq::sockopt::fd)),
       id_(id),
       address_(std::move(address)),
       options_(options) {}
 
+// Whom the other side refuses, ZeroMQ does not connect again: but keys come and go.
+void DialedPeer::connect_again_in_time(TimeNs now) {
+  if (monitor_.take_given_up()) connect_again_at_ = now + ms_to_ns(kAfterRefusalMs);
+  if (connect_again_at_ == 0 || now < connect_again_at_) return;
+  connect_again_at_ = 0;
+  try {
+    socket_.disconnect(address_);
+  } catch (const zmq::error_t&) {
+    // It was disconnected already.
+  }
+  try {
+    socket_.connect(address_);
+  } catch (const zmq::error_t&) {
+    connect_again_at_ = now + ms_to_ns(kAfterRefusalMs);
+  }
+}
+
 bool DialedPeer::send(std::vector<Buffer> parts, TimeNs now) {
+  connect_again_in_time(now);
   const std::size_t bytes = outbox_bytes(parts);
   send_waiting(now);
   if (waiting_.empty()) {

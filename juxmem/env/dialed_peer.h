@@ -9,6 +9,7 @@
 #include <zmq.hpp>
 
 #include "juxmem/base/types.h"
+#include "juxmem/env/connection_monitor.h"
 #include "juxmem/env/frames.h"
 #include "juxmem/env/real_env.h"
 
@@ -38,9 +39,13 @@ class DialedPeer {
   PeerId id() const { return id_; }
   const std::string& address() const { return address_; }
   int fd() const { return fd_; }
+  // What happens to the connection; fd -1 if that is not known.
+  ConnectionMonitor& monitor() { return monitor_; }
 
   bool garbage_logged = false;
+  bool refusal_logged = false;
   bool ready = false;     // is in the loop's list of sockets to look at
+  bool has_events = true; // the monitor is to be looked at
   bool hung_up = false;   // only kept until the loop has let go of it
 
  private:
@@ -50,10 +55,12 @@ class DialedPeer {
     TimeNs expires;
   };
 
-  DialedPeer(zmq::socket_t socket, PeerId id, std::string address, const RealEnvOptions& options);
+  DialedPeer(zmq::context_t& context, zmq::socket_t socket, PeerId id, std::string address, const RealEnvOptions& options);
   void send_waiting(TimeNs now);
+  void connect_again_in_time(TimeNs now);
 
   zmq::socket_t socket_;
+  ConnectionMonitor monitor_;
   int fd_;
   PeerId id_;
   std::string address_;
@@ -63,6 +70,7 @@ class DialedPeer {
   std::size_t waiting_bytes_ = 0;
   std::uint64_t lost_ = 0;
   bool was_connected_ = false;
+  TimeNs connect_again_at_ = 0;  // 0: ZeroMQ does it by itself
 };
 
 }  // namespace juxmem

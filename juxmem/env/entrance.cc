@@ -1,6 +1,7 @@
 #include "juxmem/env/entrance.h"
 
 #include <fmt/core.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,28 +14,43 @@ namespace {
 
 constexpr std::size_t kVisitorsMax = 65536;
 
-std::string sender_of(const zmq::message_t& message) {
-  const char* address = zmq_msg_gets(message.handle(), "Peer-Address");
-  return address != nullptr && *address != 0 ? address : "a local process";
+// What ZeroMQ knows about the connection.
+std::string fact_of(const zmq::message_t& message, const char* what) {
+  const char* fact = zmq_msg_gets(message.handle(), what);
+  return fact != nullptr ? fact : "";
+}
+
+// Of a connection; AF_UNSPEC if it has ended.
+int family_of(int fd) {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  return ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 ? own.ss_family : AF_UNSPEC;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Entrance>> Entrance::bind(zmq::context_t& context, const RealEnvOptions& options) {
+Result<std::unique_ptr<Entrance>> Entrance::bind(zmq::context_t& context, const RealEnvOptions& options,
+                                                 const KeyGuard* guard) {
   std::string address;
   try {
     zmq::socket_t socket(context, zmq::socket_type::router);
     set_common_options(socket, options);
     // Tells us when a visitor is gone instead of dropping silently.
     socket.set(zmq::sockopt::router_mandatory, true);
-    std::vector<std::string> bound;
-    for (const std::string& wanted : options.listen) {
-      address = wanted;
-      set_address_family(socket, wanted);
-      socket.bind(wanted);
-      bound.push_back(socket.get(zmq::sockopt::last_endpoint));
-    }
-    std::unique_ptr<Entrance> entrance(new Entrance(std::move(socket), options));
+    std::vector<std::string> bound(options.listen.size());
+    const auto bind_all = [&](bool tcp) {
+      for (std::size_t i = 0; i < bound.size(); ++i) {
+        if (options.listen[i].starts_with("tcp://") != tcp) continue;
+        address = options.listen[i];
+        set_address_family(socket, address);
+        set_lock(socket, address, options);
+        socket.bind(address);
+        bound[i] = socket.get(zmq::sockopt::last_endpoint);
+      }
+    };
+    bind_all(false);
+    bind_all(true);
+    std::unique_ptr<Entrance> entrance(new Entrance(std::move(socket), options, guard));
     entrance->addresses_ = std::move(bound);
     return entrance;
   } catch (const zmq::error_t& error) {
@@ -44,33 +60,66 @@ Result<std::unique_ptr<Entrance>> Entrance::bind(zmq::context_t& context, const 
   }
 }
 
-Entrance::Entrance(zmq::socket_t socket, const RealEnvOptions& options)
-    : socket_(std::move(socket)), fd_(socket_.get(zmq::sockopt::fd)), options_(options) {}
+Entrance::Entrance(zmq::socket_t socket, const RealEnvOptions& options, const KeyGuard* guard)
+    : socket_(std::move(socket)), fd_(socket_.get(zmq::sockopt::fd)), options_(options), guard_(guard) {}
 
 Entrance::Visitor* Entrance::receive(std::vector<Buffer>& parts, TimeNs now, PeerId& next_id) {
-  zmq::message_t routing_id;
-  if (zmq_msg_recv(routing_id.handle(), socket_.handle(), ZMQ_DONTWAIT) < 0) return nullptr;
-  Visitor& visitor = visitor_of(routing_id, now, next_id);
-  if (!routing_id.more() || !receive_parts(socket_, parts)) parts.clear();
-  return &visitor;
+  put_out_the_revoked();
+  for (;;) {
+    zmq::message_t routing_id;
+    if (zmq_msg_recv(routing_id.handle(), socket_.handle(), ZMQ_DONTWAIT) < 0) return nullptr;
+    Visitor* visitor = visitor_of(routing_id, now, next_id);
+    if (!routing_id.more() || !receive_parts(socket_, parts)) parts.clear();
+    if (visitor != nullptr) return visitor;
+    parts.clear();
+  }
 }
 
-Entrance::Visitor& Entrance::visitor_of(const zmq::message_t& routing_id, TimeNs now, PeerId& next_id) {
+// Nullptr: it had been put out before this was read.
+Entrance::Visitor* Entrance::visitor_of(const zmq::message_t& routing_id, TimeNs now, PeerId& next_id) {
   std::string key = routing_id.to_string();
   if (const auto found = by_routing_id_.find(key); found != by_routing_id_.end()) {
     Visitor& known = by_id_.at(found->second);
     known.last_heard = now;
-    return known;
+    return &known;
   }
   if (by_id_.size() >= kVisitorsMax) forget_silent_half();
-  const PeerId id = next_id++;
-  by_routing_id_.emplace(key, id);
-  Visitor visitor{.id = id, .routing_id = std::move(key), .from = sender_of(routing_id)};
+  Visitor visitor{.routing_id = key, .from = fact_of(routing_id, "Peer-Address")};
+  if (visitor.from.empty()) visitor.from = "a local process";
+  if (guard_ != nullptr) {
+    visitor.fd = zmq_msg_get(routing_id.handle(), ZMQ_SRCFD);
+    const int family = family_of(visitor.fd);
+    // ZeroMQ writes a local process as "localhost:user:group:number", others as numbers.
+    const std::string from = fact_of(routing_id, "Peer-Address");
+    const bool is_local = family == AF_UNIX && (from.empty() || from.starts_with("localhost:"));
+    // About local visitors no guard was asked: they may call themselves what they like, and are clients.
+    if (!is_local) visitor.user = fact_of(routing_id, "User-Id");
+    visitor.is_client = visitor.user != KeyGuard::kGridUser;
+    const bool is_guarded = family == AF_INET || family == AF_INET6;
+    if (!is_local && !(is_guarded && guard_->admits(visitor.user))) return nullptr;
+  }
   visitor.last_heard = now;
-  return by_id_.emplace(id, std::move(visitor)).first->second;
+  const PeerId id = visitor.id = next_id++;
+  by_routing_id_.emplace(std::move(key), id);
+  return &by_id_.emplace(id, std::move(visitor)).first->second;
+}
+
+void Entrance::put_out_the_revoked() {
+  if (guard_ == nullptr || guard_->revocations() == revocations_) return;
+  revocations_ = guard_->revocations();
+  std::vector<PeerId> revoked;
+  for (const auto& [id, visitor] : by_id_) {
+    if (!visitor.user.empty() && !guard_->admits(visitor.user)) revoked.push_back(id);
+  }
+  for (const PeerId id : revoked) {
+    // ZeroMQ cannot end a single connection. Should the descriptor belong to another one by now, that one connects again.
+    ::shutdown(by_id_.at(id).fd, SHUT_RDWR);
+    forget(id);
+  }
 }
 
 bool Entrance::send(PeerId to, const std::vector<Buffer>& parts) {
+  put_out_the_revoked();
   const auto found = by_id_.find(to);
   if (found == by_id_.end()) return false;
   const Visitor& visitor = found->second;

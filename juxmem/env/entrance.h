@@ -11,6 +11,7 @@
 #include "juxmem/base/result.h"
 #include "juxmem/base/types.h"
 #include "juxmem/env/frames.h"
+#include "juxmem/env/key_guard.h"
 #include "juxmem/env/real_env.h"
 
 namespace juxmem {
@@ -19,7 +20,7 @@ namespace juxmem {
 //   can be answered as long as it lasts.
 // Thread safety: the loop's thread.
 // Invariants: a bounded number of peers is remembered; those silent for longest are forgotten first. A peer's number is
-//   never used again.
+//   never used again. A visitor whose key was revoked is neither heard nor answered any more, and its connection is cut.
 // Ownership: owns its socket.
 // Failure: send() answers false for a packet that is lost because the peer is gone or does not read.
 class Entrance {
@@ -31,9 +32,13 @@ class Entrance {
     std::shared_ptr<Outbox> outbox = std::make_shared<Outbox>();
     TimeNs last_heard = 0;
     bool garbage_logged = false;
+    std::string user;       // as the guard admitted it; empty by ipc and without a guard
+    bool is_client = false; // may say only what clients say
+    int fd = -1;            // of its connection
   };
 
-  static Result<std::unique_ptr<Entrance>> bind(zmq::context_t& context, const RealEnvOptions& options);
+  // `guard`: of the context, if keys are wanted.
+  static Result<std::unique_ptr<Entrance>> bind(zmq::context_t& context, const RealEnvOptions& options, const KeyGuard* guard);
 
   // As they were really bound, in the order of the options.
   const std::vector<std::string>& addresses() const { return addresses_; }
@@ -47,14 +52,17 @@ class Entrance {
   bool ready = false;  // is to be looked at by the loop
 
  private:
-  Entrance(zmq::socket_t socket, const RealEnvOptions& options);
-  Visitor& visitor_of(const zmq::message_t& routing_id, TimeNs now, PeerId& next_id);
+  Entrance(zmq::socket_t socket, const RealEnvOptions& options, const KeyGuard* guard);
+  Visitor* visitor_of(const zmq::message_t& routing_id, TimeNs now, PeerId& next_id);
+  void put_out_the_revoked();
   void forget(PeerId peer);
   void forget_silent_half();
 
   zmq::socket_t socket_;
   int fd_;
   const RealEnvOptions& options_;
+  const KeyGuard* guard_;
+  std::uint64_t revocations_ = 0;  // seen so far
   std::vector<std::string> addresses_;
   // Looked up only, never iterated where order could matter.
   std::unordered_map<std::string, PeerId> by_routing_id_;

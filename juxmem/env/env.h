@@ -11,6 +11,14 @@
 
 namespace juxmem {
 
+// What the environment knows about the connection to a dialed peer beside what the peer itself says.
+enum class PeerEvent : std::uint8_t {
+  kReconnected,  // the connection broke and is there again: what was sent meanwhile is lost
+  kGone,         // nobody listens at its address any more
+  kKeyRefused,   // it does not admit this process's key
+  kNoHandshake,  // one side wants a key and the other has none, or another grid's
+};
+
 // What the environment calls.
 // Thread safety: all calls come from the loop's thread. Failure: none; a handler checks everything it receives.
 class Handler {
@@ -18,6 +26,8 @@ class Handler {
   virtual ~Handler() = default;
   // A verified packet. `from` can be answered until the connection is gone.
   virtual void on_packet(PeerId from, wire::Packet packet) = 0;
+  // Something happened to the connection to a dialed peer. A hint: it may come late, or not at all.
+  virtual void on_peer_event(PeerId, PeerEvent) {}
   // The time asked for by Env::wake_at has come.
   virtual void on_timer() = 0;
   // All packets and timers at hand have been handled: send what has gathered.

@@ -18,6 +18,7 @@
 #include "juxmem/base/timing.h"
 #include "juxmem/env/dialed_peer.h"
 #include "juxmem/env/entrance.h"
+#include "juxmem/env/key_guard.h"
 #include "juxmem/env/look_out.h"
 #include "juxmem/wire/codec.h"
 #include "juxmem/wire/limits.h"
@@ -33,6 +34,19 @@ constexpr int kSocketsMax = 8192;
 constexpr std::uint64_t kWakeTag = 0;
 constexpr std::uint64_t kEntranceTag = 1;
 constexpr PeerId kFirstPeer = 2;
+// With this bit: of a peer's connection monitor.
+constexpr std::uint64_t kMonitorBit = 1ULL << 63;
+
+constexpr const char* kNotTheGridsKey = "only holders of the grid's own key speak as providers";
+
+// Says nothing but what clients say, and whoever asks for the status.
+bool is_from_client(const wire::Packet& packet) {
+  return packet.from == 0 && std::ranges::all_of(packet.messages, [](const wire::Message& message) {
+           const auto* group = std::get_if<wire::GroupMessage>(&message);
+           return std::holds_alternative<wire::ClientMessage>(message) ||
+                  (group != nullptr && std::holds_alternative<wire::StatusRequest>(*group));
+         });
+}
 
 }  // namespace
 
@@ -67,13 +81,15 @@ class RealEnv::Impl {
   bool handle_ready();
   int drain_entrance(int budget);
   int drain_peer(DialedPeer& peer, int budget);
-  void deliver(PeerId from, bool& garbage_logged, const std::string& sender);
+  void tell_events(DialedPeer& peer);
+  void deliver(PeerId from, bool& garbage_logged, const std::string& sender, bool is_client);
   void mark_ready(DialedPeer& peer);
   void send_parts_to(PeerId to, std::vector<Buffer> parts);
 
   zmq::context_t context_;
   int epoll_fd_ = -1;
   int wake_fd_ = -1;
+  std::unique_ptr<KeyGuard> guard_;  // where keys are wanted
   std::unique_ptr<Entrance> entrance_;
   Peers peers_;
   std::map<std::string, PeerId, std::less<>> by_address_;
@@ -83,6 +99,7 @@ class RealEnv::Impl {
   TimeNs garbage_log_at_ = 0;
   LookOut look_out_;
   std::vector<Buffer> parts_;  // of the packet being received
+  bool told_events_ = false;   // to the handler, in this turn
   // Whether a waker must write to wake_fd_.
   std::atomic<bool> waiting_{false};
   std::atomic<bool> woken_{false};
@@ -100,6 +117,7 @@ RealEnv::Impl::~Impl() {
   hung_up_.clear();
   peers_.clear();
   entrance_.reset();
+  guard_.reset();
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
@@ -111,7 +129,12 @@ Status RealEnv::Impl::start() {
     return fail(Code::kIo, "the system has no descriptors left; raise `ulimit -n`");
   }
   if (options_.listen.empty()) return {};
-  Result<std::unique_ptr<Entrance>> bound = Entrance::bind(context_, options_);
+  if (options_.key != nullptr) {
+    Result<std::unique_ptr<KeyGuard>> guard = KeyGuard::start(context_, *options_.key, options_.admitted_folder);
+    if (!guard) return std::unexpected(guard.error());
+    guard_ = std::move(*guard);
+  }
+  Result<std::unique_ptr<Entrance>> bound = Entrance::bind(context_, options_, guard_.get());
   if (!bound) return std::unexpected(bound.error());
   entrance_ = std::move(*bound);
   addresses_ = entrance_->addresses();
@@ -169,7 +192,8 @@ void RealEnv::Impl::wait(TimeNs until) {
       [[maybe_unused]] const ssize_t got = ::read(wake_fd_, &ignored, sizeof(ignored));
     } else if (tag == kEntranceTag) {
       entrance_->ready = true;
-    } else if (const auto found = peers_.find(tag); found != peers_.end()) {
+    } else if (const auto found = peers_.find(tag & ~kMonitorBit); found != peers_.end()) {
+      if ((tag & kMonitorBit) != 0) found->second->has_events = true;
       mark_ready(*found->second);
     }
   }
@@ -191,6 +215,7 @@ void RealEnv::Impl::mark_ready(DialedPeer& peer) {
 // Receives what has arrived, up to one turn's share; a socket that may have more stays ready.
 bool RealEnv::Impl::handle_ready() {
   const std::uint64_t before = stats_.packets_received;
+  told_events_ = false;
   int budget = options_.packets_per_turn_max;
   if (entrance_ && entrance_->ready) budget -= drain_entrance(budget);
   // Handlers may dial, send and hang up meanwhile; what they make ready waits for the next turn.
@@ -204,7 +229,7 @@ bool RealEnv::Impl::handle_ready() {
       mark_ready(*peer);
     }
   }
-  if (stats_.packets_received == before) return false;
+  if (stats_.packets_received == before) return told_events_;
   look_out_.packet_came(monotonic_now());
   return true;
 }
@@ -215,7 +240,7 @@ int RealEnv::Impl::drain_entrance(int budget) {
   for (; count < budget; ++count) {
     Entrance::Visitor* visitor = entrance_->receive(parts_, monotonic_now(), next_id_);
     if (visitor == nullptr) return count;
-    deliver(visitor->id, visitor->garbage_logged, visitor->from);
+    deliver(visitor->id, visitor->garbage_logged, visitor->from, visitor->is_client);
   }
   entrance_->ready = true;
   return count;
@@ -226,17 +251,36 @@ int RealEnv::Impl::drain_peer(DialedPeer& peer, int budget) {
   for (; count < budget && !peer.hung_up; ++count) {
     const bool received = peer.receive(parts_, monotonic_now());
     stats_.packets_dropped += peer.take_lost();
-    if (!received) return count;
-    deliver(peer.id(), peer.garbage_logged, peer.address());
+    if (!received) {
+      tell_events(peer);
+      return count;
+    }
+    deliver(peer.id(), peer.garbage_logged, peer.address(), false);
   }
   if (!peer.hung_up) mark_ready(peer);
   return count;
 }
 
-void RealEnv::Impl::deliver(PeerId from, bool& garbage_logged, const std::string& sender) {
+// After the packets: what a peer said before its end counts.
+void RealEnv::Impl::tell_events(DialedPeer& peer) {
+  if (!std::exchange(peer.has_events, false)) return;
+  while (!peer.hung_up) {
+    const std::optional<PeerEvent> event = peer.monitor().next();
+    if (!event) return;
+    told_events_ = true;
+    const bool is_refusal = *event == PeerEvent::kKeyRefused || *event == PeerEvent::kNoHandshake;
+    if (is_refusal && entrance_ && !std::exchange(peer.refusal_logged, true)) {
+      spdlog::warn("no way to {}: this process's key is not the one wanted there", peer.address());
+    }
+    handler_->on_peer_event(peer.id(), *event);
+  }
+}
+
+void RealEnv::Impl::deliver(PeerId from, bool& garbage_logged, const std::string& sender, bool is_client) {
   for (const Buffer& part : parts_) stats_.bytes_received += part.size();
   Result<wire::Packet> packet = wire::decode(parts_);
   parts_.clear();
+  if (packet && is_client && !is_from_client(*packet)) packet = fail(Code::kProtocol, kNotTheGridsKey);
   if (packet) {
     ++stats_.packets_received;
     handler_->on_packet(from, std::move(*packet));
@@ -257,6 +301,7 @@ PeerId RealEnv::Impl::dial(std::string_view address) {
   const PeerId id = next_id_;
   std::unique_ptr<DialedPeer> peer = DialedPeer::connect(context_, id, std::string(address), options_);
   if (peer == nullptr || !watch(peer->fd(), id)) return 0;
+  if (peer->monitor().fd() >= 0) watch(peer->monitor().fd(), id | kMonitorBit);
   ++next_id_;
   mark_ready(*peer);
   by_address_.emplace(address, id);
@@ -270,6 +315,7 @@ void RealEnv::Impl::hang_up(PeerId id) {
   DialedPeer& peer = *found->second;
   peer.hung_up = true;
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, peer.fd(), nullptr);
+  if (peer.monitor().fd() >= 0) ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, peer.monitor().fd(), nullptr);
   std::erase(ready_, &peer);
   by_address_.erase(peer.address());
   // The loop may be in the middle of this very peer.

@@ -11,6 +11,7 @@
 
 #include "juxmem/base/result.h"
 #include "juxmem/env/env.h"
+#include "juxmem/env/key_file.h"
 
 namespace juxmem {
 
@@ -25,6 +26,10 @@ struct RealEnvOptions {
   int linger_ms = 200;                        // at the end, for what is still being sent
   int packets_per_turn_max = 256;
   std::int64_t look_out_us = 100;             // for the next packet before the thread sleeps; 0: it sleeps at once
+  // With a key, connections by tcp are encrypted and only between those who know the grid; ipc is left to the permissions of its file.
+  // Listening takes the grid's own key.
+  std::shared_ptr<const KeyFile> key;
+  std::string admitted_folder;                // of the users' public keys
 };
 
 // For people and status; counted since the start.
@@ -47,7 +52,7 @@ struct RealEnvStats {
 //   garbage are dropped and counted, garbage is logged once per peer.
 class RealEnv final : public Env, private Network, private Clock {
  public:
-  // kInvalid: an address is malformed; kIo: it cannot be bound.
+  // kInvalid: an address is malformed, or the key is none to listen with; kIo: it cannot be bound.
   static Result<std::unique_ptr<RealEnv>> create(const RealEnvOptions& options);
   ~RealEnv() override;
   RealEnv(const RealEnv&) = delete;

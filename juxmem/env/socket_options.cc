@@ -1,5 +1,6 @@
 #include "juxmem/env/socket_options.h"
 
+#include "juxmem/env/key_guard.h"
 #include "juxmem/wire/limits.h"
 
 namespace juxmem {
@@ -29,6 +30,20 @@ void set_common_options(zmq::socket_t& socket, const RealEnvOptions& options) {
 
 void set_address_family(zmq::socket_t& socket, std::string_view address) {
   socket.set(zmq::sockopt::ipv6, address.find('[') != std::string_view::npos);
+}
+
+void set_key(zmq::socket_t& socket, std::string_view address, const RealEnvOptions& options) {
+  if (options.key == nullptr || !address.starts_with("tcp://")) return;
+  socket.set(zmq::sockopt::curve_serverkey, options.key->grid);
+  socket.set(zmq::sockopt::curve_publickey, options.key->public_key);
+  socket.set(zmq::sockopt::curve_secretkey, options.key->secret_key);
+}
+
+void set_lock(zmq::socket_t& socket, std::string_view address, const RealEnvOptions& options) {
+  if (options.key == nullptr || !address.starts_with("tcp://")) return;
+  socket.set(zmq::sockopt::curve_server, true);
+  socket.set(zmq::sockopt::zap_domain, KeyGuard::kDomain);
+  socket.set(zmq::sockopt::curve_secretkey, options.key->secret_key);
 }
 
 }  // namespace juxmem

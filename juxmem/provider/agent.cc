@@ -14,6 +14,7 @@
 #include "juxmem/provider/agent_sections.h"
 #include "juxmem/provider/allocation.h"
 #include "juxmem/provider/page_reads.h"
+#include "juxmem/provider/quota_settler.h"
 #include "juxmem/provider/watchers.h"
 
 namespace juxmem {
@@ -28,7 +29,7 @@ constexpr bool kFromGroup =
     std::is_same_v<T, wire::Executed> || std::is_same_v<T, wire::Redirect> || std::is_same_v<T, wire::SessionRenewed> ||
     std::is_same_v<T, wire::Granted> || std::is_same_v<T, wire::Recall> || std::is_same_v<T, wire::Reregister> ||
     std::is_same_v<T, wire::PagesReply> || std::is_same_v<T, wire::BlockFacts> || std::is_same_v<T, wire::BlockChanged> ||
-    std::is_same_v<T, wire::NamesReply>;
+    std::is_same_v<T, wire::NamesReply> || std::is_same_v<T, wire::CatalogVersion>;
 
 // A request's block, 0 if it names none that must exist.
 BlockId block_of(const wire::ClientRequestBody& body) {
@@ -57,7 +58,9 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
         watchers_(context_),
         sections_(context_, holdings_, pages_, watchers_),
         names_(context_),
-        allocation_(context_) {
+        limits_(limits),
+        allocation_(context_, limits),
+        quota_settler_(context_) {
     sections_.set_on_freed([this](BlockId block) { allocation_.freed(block); });
     check_clients();
   }
@@ -86,6 +89,11 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
     if (names_block && (group_of(block) == kRootGroup || slot_of(block) == 0)) {
       return clients_.refuse(call.key, Code::kNotFound, "block " + block_name(block));
     }
+    if (is_section(body) && sections_.open_of(call.key.client) >= limits_.client_sections_max) {
+      return clients_.refuse(call.key, Code::kLimit,
+                             "this client has " + std::to_string(limits_.client_sections_max) +
+                                 " sections held or waited for, as many as one may; release some");
+    }
     if (names_block && !knows_group(host_, group_of(block))) return park(call, std::move(body));
     execute(call, body);
   }
@@ -96,13 +104,9 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
       timers_.cancel(one.timer);
       return true;
     });
-    std::erase_if(parked_, [&](Parked& one) {
-      if (one.call.key.client != client) return false;
-      timers_.cancel(one.timer);
-      return true;
-    });
     sections_.client_gone(client);
     watchers_.client_gone(client);
+    allocation_.client_gone(client);
   }
 
   // ---- messages -----------------------------------------------------------------------------------------------------
@@ -135,10 +139,7 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
   void on_catalog() {
     std::vector<Parked> parked;
     std::swap(parked, parked_);
-    for (Parked& one : parked) {
-      context_.timers.cancel(one.timer);
-      on_request(one.call, std::move(one.body));
-    }
+    for (Parked& one : parked) look_again(std::move(one));
     for (auto& [group, link] : links_) link->on_news();
   }
 
@@ -179,7 +180,9 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
     RequestCall call;
     wire::ClientRequestBody body;
     AgentTimers::Id timer;
+    std::uint64_t until = kUnknownVersion;  // a catalog as new as this has the group, or there is none
   };
+  static constexpr std::uint64_t kUnknownVersion = ~0ULL;
 
   // Requests without a block, or where 0 means something.
   static bool may_lack_block(const wire::ClientRequestBody& body) {
@@ -188,19 +191,38 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
            std::holds_alternative<wire::SectionPagesRequest>(body);
   }
 
+  static bool is_section(const wire::ClientRequestBody& body) {
+    return std::holds_alternative<wire::AcquireRequest>(body) || std::holds_alternative<wire::ReadRequest>(body) ||
+           std::holds_alternative<wire::WriteRequest>(body) || std::holds_alternative<wire::FreeRequest>(body);
+  }
+
   // Another process may have made the group a moment ago: the root knows whether it exists, and the catalog follows.
   void park(const RequestCall& call, wire::ClientRequestBody body) {
     const RequestKey key = call.key;
-    const GroupId group = group_of(block_of(body));
     Parked parked{.call = call, .body = std::move(body), .timer = {}};
     parked.timer = timers_.at(call.limit, [this, key] {
       unpark(key, Code::kTryAgain, "the catalog does not have the block's group yet");
     });
     parked_.push_back(std::move(parked));
-    link(kRootGroup)
-        .submit(wire::Reserve{.group = group, .bytes = 0}, {}, call.limit, [this, key](const wire::Executed& answer) {
-          if (answer.reply.code == Code::kInvalid) unpark(key, Code::kNotFound, "the block's group does not exist");
-        });
+    link(kRootGroup).ask(wire::ReadCatalogVersion{}, call.limit, [this, key](Result<wire::GroupMessage> answer) {
+      if (!answer || !std::holds_alternative<wire::CatalogVersion>(*answer)) return;  // its limit is the caller's
+      const auto it = std::ranges::find_if(parked_, [&](const Parked& one) { return one.call.key == key; });
+      if (it == parked_.end()) return;
+      Parked one = std::move(*it);
+      parked_.erase(it);
+      one.until = std::get<wire::CatalogVersion>(*answer).version;
+      look_again(std::move(one));
+    });
+  }
+
+  // The catalog, or what is known about it, is newer.
+  void look_again(Parked one) {
+    const GroupId group = group_of(block_of(one.body));
+    const bool is_known = knows_group(host_, group);
+    if (!is_known && host_.catalog().version() < one.until) return parked_.push_back(std::move(one));
+    timers_.cancel(one.timer);
+    if (is_known) return on_request(one.call, std::move(one.body));
+    clients_.refuse(one.call.key, Code::kNotFound, "block " + block_name(block_of(one.body)) + ": its group does not exist");
   }
 
   void unpark(const RequestKey& key, Code code, const char* why) {
@@ -229,7 +251,6 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
   void run(const RequestCall& call, wire::CancelRequest& request) {
     const RequestKey cancelled{.client = call.key.client, .request = request.cancelled};
     unpark(cancelled, Code::kTimedOut, "the caller no longer waits");
-    unpark(cancelled, Code::kTimedOut, "the caller no longer waits");
     if (!sections_.cancel(cancelled)) watchers_.cancel(cancelled);
     clients_.cancelled(cancelled);
     clients_.answer(call.key, {}, Keep::kAnswer);
@@ -243,6 +264,9 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
   }
   void receive(NodeId from, wire::NamesReply& m) {
     with_link(kRootGroup, [&](GroupLink& l) { l.on_answer(from, m.tag, std::move(m)); });
+  }
+  void receive(NodeId from, wire::CatalogVersion& m) {
+    with_link(kRootGroup, [&](GroupLink& l) { l.on_answer(from, m.tag, m); });
   }
   void receive(NodeId from, wire::Granted& m) {
     with_link(group_of(m.block), [&](GroupLink& l) {
@@ -287,7 +311,9 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
   Watchers watchers_;
   AgentSections sections_;
   AgentNames names_;
+  const AgentLimits limits_;
   Allocation allocation_;
+  QuotaSettler quota_settler_;
   std::vector<Parked> parked_;
   bool stopping_ = false;
 };

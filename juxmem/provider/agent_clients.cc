@@ -166,6 +166,13 @@ void AgentClients::confirm(std::uint64_t uid, Client& client, std::map<std::uint
   events_.on_confirmed(key);
 }
 
+void AgentClients::tell_operation(const RequestKey& key, const OpId& op) {
+  const auto client = clients_.find(key.client);
+  if (client == clients_.end()) return;
+  host_.reply(client->second.peer,
+              wire::ClientMessage(wire::OperationNumber{.client = key.client, .request = key.request, .op = op}));
+}
+
 bool AgentClients::expects(const RequestKey& key) const {
   const auto client = clients_.find(key.client);
   if (client == clients_.end()) return false;

@@ -9,16 +9,11 @@
 #include <vector>
 
 #include "juxmem/provider/agent_context.h"
+#include "juxmem/provider/agent_limits.h"
 
 namespace juxmem {
 
 // What one client may cost its agent at most.
-struct AgentLimits {
-  std::uint32_t client_requests_max = 4096;               // under way or answered without confirmation, at once
-  std::uint64_t client_bytes_max = 256ull * 1024 * 1024;  // of changes on their way at once
-  std::uint32_t clients_max = 4096;
-};
-
 // What the registry tells of its clients.
 class ClientEvents {
  public:
@@ -63,6 +58,7 @@ class AgentClients : public AnswerSink {
   bool is_alive(std::uint64_t client) const override { return clients_.contains(client); }
 
   bool expects(const RequestKey& key) const override;
+  void tell_operation(const RequestKey& key, const OpId& op) override;
 
   std::size_t size() const { return clients_.size(); }
   std::size_t under_way(std::uint64_t client) const;

@@ -43,6 +43,8 @@ class AnswerSink {
   virtual ~AnswerSink() = default;
   // Ends the request. `client` and `request` of the answer are filled in.
   virtual void answer(const RequestKey& key, wire::ClientAnswer answer, Keep keep = Keep::kAnswer) = 0;
+  // The request has become this operation, which will be proposed after this.
+  virtual void tell_operation(const RequestKey& key, const OpId& op) = 0;
   virtual bool is_alive(std::uint64_t client) const = 0;
   // The request is under way and has not been answered.
   virtual bool expects(const RequestKey& key) const = 0;

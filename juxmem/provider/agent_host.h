@@ -24,6 +24,9 @@ class LocalReplica {
   // Whom this replica follows; 0 if it does not know.
   virtual NodeId coordinator() const = 0;
 
+  // The memory that the group has been given, as far as this replica has applied.
+  virtual std::uint64_t quota_bytes() const = 0;
+
   // The last instance applied to the state.
   virtual Instance applied() const = 0;
 

@@ -78,7 +78,20 @@ std::uint64_t AgentSections::make(const RequestCall& call, Section section) {
   sections_.emplace(number, std::move(section));
   calls_[call.key] = number;
   by_client_.emplace(call.key.client, number);
+  ++per_client_[call.key.client];
   return number;
+}
+
+void AgentSections::forget_client_of(const Section& section) {
+  const std::uint64_t client = section.call.key.client;
+  if (by_client_.erase({client, section.number}) == 0) return;
+  const auto count = per_client_.find(client);
+  if (--count->second == 0) per_client_.erase(count);
+}
+
+std::size_t AgentSections::open_of(std::uint64_t client) const {
+  const auto count = per_client_.find(client);
+  return count == per_client_.end() ? 0 : count->second;
 }
 
 bool AgentSections::cancel(const RequestKey& key) {
@@ -117,7 +130,7 @@ void AgentSections::want_again(std::uint64_t number) {
   const auto it = sections_.find(number);
   Section section = std::move(it->second);
   sections_.erase(it);
-  by_client_.erase({section.call.key.client, number});
+  forget_client_of(section);
   pages_.cancel(section.reading);
   section.reading = 0;
   if (section.op.counter != 0) {

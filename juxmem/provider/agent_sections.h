@@ -73,6 +73,8 @@ class AgentSections {
   void set_on_freed(std::function<void(BlockId)> on_freed) { on_freed_ = std::move(on_freed); }
 
   std::size_t open() const { return sections_.size(); }
+  // Of one client: held, waited for, or ending.
+  std::size_t open_of(std::uint64_t client) const;
   const SectionStats& stats() const { return stats_; }
 
  private:
@@ -124,6 +126,7 @@ class AgentSections {
   // Acquiring (agent_sections.cc)
   Section* find(std::uint64_t number);
   std::uint64_t make(const RequestCall& call, Section section);
+  void forget_client_of(const Section& section);
   void want(std::uint64_t number);
   void want_again(std::uint64_t number);
   void run_holdings();
@@ -164,6 +167,7 @@ class AgentSections {
   std::map<std::uint64_t, Section> sections_;
   std::map<RequestKey, std::uint64_t> calls_;                        // acquires and one-shots under way
   std::set<std::pair<std::uint64_t, std::uint64_t>> by_client_;      // (client, section)
+  std::map<std::uint64_t, std::size_t> per_client_;                  // how many of these
   std::map<GroupOp, std::uint64_t> by_op_;  // live and remembered sections with an operation
   std::map<std::uint64_t, Ended> ended_;                             // the last ones
   std::deque<std::uint64_t> ended_order_;                            // oldest first

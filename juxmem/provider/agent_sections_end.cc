@@ -145,6 +145,7 @@ void AgentSections::install_if_ready(Section& section) {
 void AgentSections::begin_write(Section& section) {
   section.state = State::kEnding;
   wait_for_end(section, section.call);
+  context_.answers.tell_operation(section.call.key, section.op);
   const wire::Range range{.offset = section.offset, .size_bytes = section.size_bytes};
   section.changes.take_part(0, true);
   std::vector<ChangePiece> pieces;
@@ -167,15 +168,16 @@ void AgentSections::decided(std::uint64_t number, const wire::Executed& answer) 
   Section* section = find(number);
   if (section == nullptr) return;
   const Code code = told(answer.reply.code);
-  const bool one_shot = section->purpose != Purpose::kSection;
-  if (one_shot && code == Code::kOwnerDead && context_.now() < section->call.limit && !section->waiting.empty()) {
-    // Certainly not executed, and the client has not seen anything of it: the whole section again.
+  const bool is_free = section->purpose == Purpose::kFree;
+  if (is_free && code == Code::kOwnerDead && context_.now() < section->call.limit && !section->waiting.empty()) {
+    // Certainly not executed, and the client has not seen anything of it: the whole section again. A write's client knows the operation
+    // and must hear what became of it.
     for (auto& [key, limit] : section->waiting) context_.timers.cancel(limit);
     section->waiting.clear();
     return want_again(number);
   }
   const BlockId block = section->block;
-  if (code == Code::kOk && section->purpose == Purpose::kFree) {
+  if (code == Code::kOk && is_free) {
     watchers_.on_changed(wire::BlockChanged{.block = block, .version = 0, .code = Code::kNotFound});
     if (on_freed_) on_freed_(block);
   } else if (code == Code::kOk) {
@@ -261,7 +263,7 @@ void AgentSections::forget(std::uint64_t number) {
   const auto it = sections_.find(number);
   Section section = std::move(it->second);
   sections_.erase(it);
-  by_client_.erase({section.call.key.client, number});
+  forget_client_of(section);
   if (const auto call = calls_.find(section.call.key); call != calls_.end() && call->second == number) calls_.erase(call);
   pages_.cancel(section.reading);
   if (section.op.counter != 0) {

@@ -40,6 +40,9 @@ void Allocation::allocate(const RequestCall& call, wire::MallocRequest request) 
   if (request.durability != Durability::kMemory) return refuse_at_once(Code::kNotSupported, "blocks kept on disk");
   if (request.meta.size() > wire::kMetaBytesMax) return refuse_at_once(Code::kTooBig, "the meta data");
   if (request.size_bytes > wire::kBlockBytesMax) return refuse_at_once(Code::kNoSpace, "no grid has so much memory");
+  if (Status counted = count(call.key.client, whole_pages(request.size_bytes)); !counted) {
+    return context_.answers.refuse(call.key, counted.error().code, counted.error().detail);
+  }
   const std::uint64_t number = ++last_;
   Job& job = jobs_[number];
   job.call = call;
@@ -61,6 +64,7 @@ void Allocation::probe(std::uint64_t number) {
   job.probes = groups.size();
   const wire::Allocate question{.size_bytes = wire::kBlockBytesMax,
                                 .added_quota_bytes = 0,
+                                .reservation = 0,
                                 .owner = job.call.key.client,
                                 .token = job.request.token,
                                 .meta = {}};
@@ -128,8 +132,7 @@ void Allocation::group_created(const GroupKind& kind, std::uint64_t reserved, co
   if (reply.code == Code::kOk) {
     Room& room = rooms_[reply.number];
     room.known = true;
-    room.unspent_bytes += reserved;
-    room.free_bytes += reserved;
+    add_reservation(room, reserved, reply.version);
     for (const std::uint64_t number : waiting) use_group(number, reply.number);
     return;
   }
@@ -173,12 +176,19 @@ void Allocation::use_group(std::uint64_t number, GroupId group) {
   room.free_bytes -= std::min(room.free_bytes, job.bytes);
   const wire::Allocate command{.size_bytes = job.request.size_bytes,
                                .added_quota_bytes = added,
+                               .reservation = room.reservation,
                                .owner = job.call.key.client,
                                .token = job.request.token,
                                .meta = job.request.meta};
   context_.links.link(group).submit(
       command, {}, job.call.limit,
       [this, number, group](const wire::Executed& answer) { allocated(number, group, answer.reply); });
+}
+
+void Allocation::add_reservation(Room& room, std::uint64_t bytes, std::uint64_t reservation) {
+  room.reservation = room.unspent_bytes == 0 ? reservation : std::min(room.reservation, reservation);
+  room.unspent_bytes += bytes;
+  room.free_bytes += bytes;
 }
 
 void Allocation::allocated(std::uint64_t number, GroupId group, const wire::Reply& reply) {
@@ -220,8 +230,7 @@ void Allocation::reserved(GroupId group, std::uint64_t bytes, const wire::Reply&
   std::deque<std::uint64_t> waiting;
   waiting.swap(room.waiting);
   if (reply.code == Code::kOk) {
-    room.unspent_bytes += bytes;
-    room.free_bytes += bytes;
+    add_reservation(room, bytes, reply.version);
     for (const std::uint64_t number : waiting) use_group(number, group);
     return;
   }
@@ -232,9 +241,49 @@ void Allocation::reserved(GroupId group, std::uint64_t bytes, const wire::Reply&
   }
 }
 
+// ---- what a client has ------------------------------------------------------------------------------------------------
+
+Status Allocation::count(std::uint64_t client, std::uint64_t bytes) {
+  const auto known = usage_.find(client);
+  const std::uint64_t blocks = known == usage_.end() ? 0 : known->second.blocks;
+  const std::uint64_t used = known == usage_.end() ? 0 : known->second.bytes;
+  if (blocks >= limits_.client_blocks_max) {
+    return fail(Code::kLimit, "this client has " + std::to_string(blocks) + " blocks, as many as one may; free some");
+  }
+  if (bytes > limits_.client_memory_max - std::min(used, limits_.client_memory_max)) {
+    return fail(Code::kLimit, "this client's blocks have " + std::to_string(used) + " bytes; " + std::to_string(bytes) +
+                                  " more are beyond its limit of " + std::to_string(limits_.client_memory_max));
+  }
+  Usage& usage = usage_[client];
+  ++usage.blocks;
+  usage.bytes += bytes;
+  return {};
+}
+
+void Allocation::uncount(std::uint64_t client, std::uint64_t bytes) {
+  const auto known = usage_.find(client);
+  if (known == usage_.end() || known->second.blocks == 0) return;
+  --known->second.blocks;
+  known->second.bytes -= std::min(known->second.bytes, bytes);
+  if (known->second.blocks == 0) usage_.erase(known);
+}
+
+void Allocation::client_gone(std::uint64_t client) {
+  const auto known = usage_.find(client);
+  if (known == usage_.end()) return;
+  for (const auto& [block, bytes] : known->second.made) made_by_.erase(block);
+  usage_.erase(known);
+}
+
 // ---- memory given back ----------------------------------------------------------------------------------------------
 
 void Allocation::freed(BlockId block) {
+  if (const auto made = made_by_.find(block); made != made_by_.end()) {
+    const std::uint64_t client = made->second;
+    made_by_.erase(made);
+    const auto bytes = usage_.at(client).made.extract(block);
+    uncount(client, bytes.mapped());
+  }
   const GroupId group = group_of(block);
   Room& room = rooms_[group];
   if (room.shrink.number != 0) return;
@@ -254,7 +303,7 @@ void Allocation::give_back(GroupId group, std::uint64_t keep_bytes, TimeNs limit
         room.free_bytes -= std::min(room.free_bytes, given);
         if (given == 0) return done();
         context_.links.link(kRootGroup)
-            .submit(wire::Unreserve{.group = group, .bytes = given}, {}, kNever,
+            .submit(wire::Unreserve{.group = group, .bytes = given, .at = answer.reply.version}, {}, kNever,
                     [done](const wire::Executed&) { done(); });
       });
 }
@@ -283,6 +332,7 @@ void Allocation::squeeze(std::uint64_t number) {
 
 void Allocation::refuse(std::uint64_t number, Code code, std::string detail) {
   const RequestKey key = jobs_.at(number).call.key;
+  uncount(key.client, jobs_.at(number).bytes);
   jobs_.erase(number);
   context_.answers.refuse(key, code == Code::kQuota ? Code::kNoSpace : code, std::move(detail));
 }
@@ -292,6 +342,13 @@ void Allocation::finish(std::uint64_t number, BlockId block) {
   answer.block = block;
   answer.size_bytes = jobs_.at(number).request.size_bytes;
   const RequestKey key = jobs_.at(number).call.key;
+  const std::uint64_t bytes = jobs_.at(number).bytes;
+  // The block of a repeated allocation is counted already.
+  if (const auto usage = usage_.find(key.client); usage != usage_.end()) {
+    const bool is_new = made_by_.emplace(block, key.client).second;
+    if (is_new) usage->second.made.emplace(block, bytes);
+    else uncount(key.client, bytes);
+  }
   jobs_.erase(number);
   context_.answers.answer(key, std::move(answer));
 }

@@ -104,7 +104,9 @@ wire::Reply BlockMachine::execute(Instance instance, const OpId& op, const wire:
   } else if (const auto* command = std::get_if<wire::Free>(&action)) {
     reply = free(*command, applied);
   } else if (const auto* command = std::get_if<wire::ShrinkQuota>(&action)) {
-    reply = shrink_quota(*command);
+    reply = shrink_quota(instance, *command);
+  } else if (const auto* command = std::get_if<wire::CloseReservations>(&action)) {
+    reply = close_reservations(instance, *command);
   } else {
     reply = refusal(Code::kInvalid, "a group of blocks does not execute this command");
   }
@@ -119,7 +121,8 @@ bool BlockMachine::is_preparation(const wire::Action& action) const {
 }
 
 wire::Reply BlockMachine::allocate(const wire::Allocate& command) {
-  quota_bytes_ += std::min(command.added_quota_bytes, kQuotaBytesMax - quota_bytes_);
+  const bool is_open = command.reservation >= reservations_from_;
+  if (is_open) quota_bytes_ += std::min(command.added_quota_bytes, kQuotaBytesMax - quota_bytes_);
   wire::Reply reply;
   const bool has_token = command.owner != 0 || command.token != 0;
   const auto earlier = by_token_.find({command.owner, command.token});
@@ -256,11 +259,21 @@ wire::Reply BlockMachine::install(Instance instance, const OpId& op, const wire:
 
 wire::Reply BlockMachine::unstage() const { return refusal(Code::kOwnerDead, "the section was given up"); }
 
-wire::Reply BlockMachine::shrink_quota(const wire::ShrinkQuota& command) {
+wire::Reply BlockMachine::shrink_quota(Instance instance, const wire::ShrinkQuota& command) {
   const std::uint64_t unused = quota_bytes_ - used_bytes_;
   wire::Reply reply;
+  reply.version = instance;
   reply.amount = unused > command.keep_bytes ? unused - command.keep_bytes : 0;
   quota_bytes_ -= reply.amount;
+  return reply;
+}
+
+wire::Reply BlockMachine::close_reservations(Instance instance, const wire::CloseReservations& command) {
+  if (command.up_to == ~0ULL) return refusal(Code::kInvalid, "no reservation has this number");
+  reservations_from_ = std::max(reservations_from_, command.up_to + 1);
+  wire::Reply reply;
+  reply.version = instance;
+  reply.amount = quota_bytes_;
   return reply;
 }
 
@@ -422,7 +435,7 @@ std::uint64_t BlockMachine::staged_bytes() const {
 }
 
 std::uint64_t BlockMachine::state_digest() const {
-  const std::uint64_t numbers[] = {group_, next_slot_, blocks_.size(), used_bytes_, quota_bytes_, blocks_digest_, staged_digest_};
+  const std::uint64_t numbers[] = {group_, next_slot_, blocks_.size(), used_bytes_, quota_bytes_, reservations_from_, blocks_digest_, staged_digest_};
   return digest_of_numbers(numbers);
 }
 

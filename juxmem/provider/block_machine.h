@@ -56,7 +56,7 @@ struct BlockInfo {
 //   B5 a page's version is the instance that last changed it, and never higher than its block's.
 // Ownership: borrows the arena, which outlives it and may serve other groups; gives its extents back when destroyed.
 // Failure: refusals are replies that change nothing, except that Allocate's added quota stays, since the root has reserved
-//   it, and that an operation's staged parts are gone once it has been executed, whatever the reply. An arena that cannot hold what the quota allows would make this replica differ from
+//   it (unless the reservation is closed), and that an operation's staged parts are gone once it has been executed, whatever the reply. An arena that cannot hold what the quota allows would make this replica differ from
 //   the others: a broken invariant, so the process ends.
 class BlockMachine final : public StateMachine {
  public:
@@ -132,6 +132,7 @@ class BlockMachine final : public StateMachine {
     std::uint64_t next_slot = 0;
     std::uint64_t used_bytes = 0;
     std::uint64_t quota_bytes = 0;
+    std::uint64_t reservations_from = 0;
   };
 
   wire::Reply allocate(const wire::Allocate& command);
@@ -140,7 +141,8 @@ class BlockMachine final : public StateMachine {
   wire::Reply stage(Instance instance, const OpId& op, const wire::Stage& command, const Buffer& data);
   wire::Reply install(Instance instance, const OpId& op, const wire::Install& command, Applied& applied);
   wire::Reply unstage() const;
-  wire::Reply shrink_quota(const wire::ShrinkQuota& command);
+  wire::Reply shrink_quota(Instance instance, const wire::ShrinkQuota& command);
+  wire::Reply close_reservations(Instance instance, const wire::CloseReservations& command);
 
   const Block* block_of(BlockId block) const;
   // To be changed; it exists.
@@ -176,6 +178,7 @@ class BlockMachine final : public StateMachine {
   std::map<SessionId, Staging> staging_;
   std::uint64_t used_bytes_ = 0;
   std::uint64_t quota_bytes_ = 0;
+  std::uint64_t reservations_from_ = 0;  // reservations with lower numbers add nothing any more
   std::uint64_t blocks_digest_ = 0;  // sum over blocks
   std::uint64_t staged_digest_ = 0;  // sum over staged parts
 };

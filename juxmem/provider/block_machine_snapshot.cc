@@ -28,7 +28,8 @@ std::unexpected<Error> refuse(const std::string& what) { return fail(Code::kProt
 // ---- opening and closing -----------------------------------------------------------------------------------------------
 
 void BlockMachine::open_state(SnapshotNumber number) {
-  heads_[number] = Head{.next_slot = next_slot_, .used_bytes = used_bytes_, .quota_bytes = quota_bytes_};
+  heads_[number] = Head{.next_slot = next_slot_, .used_bytes = used_bytes_, .quota_bytes = quota_bytes_,
+                        .reservations_from = reservations_from_};
   blocks_.open_snapshot(number);
   sections_.open_snapshot(number);
   pages_.open(number);
@@ -51,8 +52,11 @@ bool BlockMachine::keeps_too_much(std::uint64_t session_bytes) const {
 
 void BlockMachine::read_head(SnapshotNumber number, wire::SnapshotPiece& piece) const {
   const Head& head = heads_.at(number);
-  piece.blocks_head = {
-      .group = group_, .next_slot = head.next_slot, .used_bytes = head.used_bytes, .quota_bytes = head.quota_bytes};
+  piece.blocks_head = {.group = group_,
+                       .next_slot = head.next_slot,
+                       .used_bytes = head.used_bytes,
+                       .quota_bytes = head.quota_bytes,
+                       .reservations_from = head.reservations_from};
 }
 
 bool BlockMachine::read_state(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const {
@@ -194,6 +198,7 @@ Status BlockMachine::restore_state(const wire::SnapshotPiece& piece) {
     if (head.group != group_ || head.next_slot == 0 || head.used_bytes > head.quota_bytes) return refuse("of no such group");
     next_slot_ = head.next_slot;
     quota_bytes_ = head.quota_bytes;
+    reservations_from_ = head.reservations_from;
     restored_used_bytes_ = head.used_bytes;
   }
   for (const wire::BlockRow& row : piece.blocks) {

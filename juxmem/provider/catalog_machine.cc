@@ -26,6 +26,8 @@ wire::Reply CatalogMachine::execute(Instance instance, const OpId&, const wire::
     reply = catalog_.reserve(instance, *command);
   } else if (const auto* command = std::get_if<wire::Unreserve>(&action)) {
     reply = catalog_.unreserve(instance, *command);
+  } else if (const auto* command = std::get_if<wire::SettleQuota>(&action)) {
+    reply = catalog_.settle(instance, *command);
   } else if (const auto* command = std::get_if<wire::PublishName>(&action)) {
     reply = catalog_.publish_name(*command);
   } else if (const auto* command = std::get_if<wire::UnpublishName>(&action)) {

@@ -74,7 +74,8 @@ class GroupLink {
   void submit(wire::Action action, Buffer data, TimeNs limit, OpDone done);
   // Proposes an operation (or a Stage part) under a reserved OpId. `limit` may be kNever.
   void submit_as(const OpId& op, wire::Action action, Buffer data, TimeNs limit, OpDone done);
-  // Asks the coordinator something that changes nothing: Outcome, ReadBlock, ReadNames. Their `tag` is filled in.
+  // Asks the coordinator something that changes nothing: Outcome, ReadBlock, ReadNames,
+  // ReadCatalogVersion. Their `tag` is filled in.
   void ask(wire::GroupMessage question, TimeNs limit, AskDone done);
   // Sends the coordinator a message whose sender repeats it himself (RequestOwnership, Yield, ...).
   void tell(wire::GroupMessage message);

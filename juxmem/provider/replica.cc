@@ -65,6 +65,8 @@ void Replica::learn_decided(const Ballot& ballot, Instance instance) {
   advance();
 }
 
+std::uint64_t Replica::quota_bytes() const { return blocks_ == nullptr ? 0 : blocks_->quota_bytes(); }
+
 bool Replica::leads() const { return has_caught_up_ && !is_broken_ && stream_.serves(host_.now()); }
 
 void Replica::tick() {

@@ -72,8 +72,8 @@ class Replica : public LocalReplica {
   Replica& operator=(const Replica&) = delete;
 
   void on_stream(NodeId from, wire::StreamMessage message);
-  // Propose, Outcome, RenewSession, RequestOwnership, Yield, HoldingsReply, ReadPages, ReadBlock, WatchBlock, ReadNames, ReadSnapshot,
-  // SnapshotReply.
+  // Propose, Outcome, RenewSession, RequestOwnership, Yield, HoldingsReply, ReadPages, ReadBlock, WatchBlock, ReadNames,
+  // ReadCatalogVersion, ReadSnapshot, SnapshotReply.
   void on_request(NodeId from, wire::GroupMessage message);
   // The group that serves a message of this kind; nullopt for all other kinds.
   static std::optional<GroupId> group_served_by(const wire::GroupMessage& message);
@@ -95,6 +95,7 @@ class Replica : public LocalReplica {
   Instance applied() const override { return machine_->applied(); }
   void learn_decided(const Ballot& ballot, Instance instance) override;
   wire::PagesReply read_pages(const wire::ReadPages& request) override;
+  std::uint64_t quota_bytes() const override;
 
   GroupId group() const { return config_.stream.group; }
   // Coordinates, has applied an entry of its own ballot, and its lease holds.
@@ -132,6 +133,7 @@ class Replica : public LocalReplica {
   void serve(NodeId from, const wire::ReadNames& request);
   void serve(NodeId from, const wire::ReadSnapshot& request);
   void serve(NodeId from, wire::SnapshotReply& reply);
+  void serve(NodeId from, const wire::ReadCatalogVersion& request);
 
   bool may_serve_soon() const;
   bool lead_or_redirect(NodeId to, std::uint64_t tag);

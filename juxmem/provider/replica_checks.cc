@@ -16,13 +16,13 @@ constexpr Place place_of() {
   if constexpr (std::is_same_v<T, wire::OpenSession>) {
     return Place::kAnywhere;
   } else if constexpr (std::is_same_v<T, wire::CreateGroup> || std::is_same_v<T, wire::Reserve> ||
-                       std::is_same_v<T, wire::Unreserve> || std::is_same_v<T, wire::PublishName> ||
+                       std::is_same_v<T, wire::Unreserve> || std::is_same_v<T, wire::SettleQuota> || std::is_same_v<T, wire::PublishName> ||
                        std::is_same_v<T, wire::UnpublishName>) {
     return Place::kRootOnly;
   } else if constexpr (std::is_same_v<T, wire::Allocate> || std::is_same_v<T, wire::Free> ||
                        std::is_same_v<T, wire::Publish> || std::is_same_v<T, wire::Stage> ||
                        std::is_same_v<T, wire::Install> || std::is_same_v<T, wire::Unstage> ||
-                       std::is_same_v<T, wire::ShrinkQuota>) {
+                       std::is_same_v<T, wire::ShrinkQuota> || std::is_same_v<T, wire::CloseReservations>) {
     return Place::kBlocksOnly;
   } else {
     return Place::kNotFromAgents;

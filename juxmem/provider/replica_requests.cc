@@ -22,7 +22,8 @@ constexpr bool kServed =
     std::is_same_v<T, wire::Propose> || std::is_same_v<T, wire::Outcome> || std::is_same_v<T, wire::RenewSession> ||
     std::is_same_v<T, wire::RequestOwnership> || std::is_same_v<T, wire::Yield> || std::is_same_v<T, wire::HoldingsReply> ||
     std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadBlock> || std::is_same_v<T, wire::WatchBlock> ||
-    std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> || std::is_same_v<T, wire::ReadNames>;
+    std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> || std::is_same_v<T, wire::ReadNames> ||
+    std::is_same_v<T, wire::ReadCatalogVersion>;
 
 // Whether any replica can answer, not only the coordinator.
 template <typename T>
@@ -37,7 +38,7 @@ std::optional<GroupId> Replica::group_served_by(const wire::GroupMessage& messag
         using T = std::decay_t<decltype(kind)>;
         if constexpr (!kServed<T>) {
           return std::nullopt;
-        } else if constexpr (std::is_same_v<T, wire::ReadNames>) {
+        } else if constexpr (std::is_same_v<T, wire::ReadNames> || std::is_same_v<T, wire::ReadCatalogVersion>) {
           return kRootGroup;
         } else if constexpr (requires { kind.group; }) {
           return kind.group;
@@ -358,6 +359,15 @@ void Replica::serve(NodeId from, const wire::ReadNames& request) {
     return;
   }
   host_.send(from, wire::GroupMessage(catalog_->catalog().read_names(request)));
+}
+
+void Replica::serve(NodeId from, const wire::ReadCatalogVersion& request) {
+  if (!lead_or_redirect(from, request.tag)) return;
+  if (catalog_ == nullptr) {
+    ++stats_.refused;
+    return;
+  }
+  host_.send(from, wire::GroupMessage(wire::CatalogVersion{.tag = request.tag, .version = catalog_->catalog().version()}));
 }
 
 }  // namespace juxmem

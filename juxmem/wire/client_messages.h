@@ -164,6 +164,14 @@ struct ClientRequest {
   bool operator==(const ClientRequest&) const = default;
 };
 
+// The operation that a write has become, told before it is proposed: should the agent die, another one can say what became of it.
+struct OperationNumber {
+  std::uint64_t client = 0;
+  std::uint64_t request = 0;
+  OpId op;
+  bool operator==(const OperationNumber&) const = default;
+};
+
 // One answer for every kind of request; what does not apply is empty.
 struct ClientAnswer {
   std::uint64_t client = 0;
@@ -187,6 +195,7 @@ struct ClientAnswer {
 };
 
 using ClientMessage =
-    std::variant<ClientHello, ClientWelcome, ClientBeat, AgentBeat, ClientGoodbye, ClientRequest, ClientAnswer>;
+    std::variant<ClientHello, ClientWelcome, ClientBeat, AgentBeat, ClientGoodbye, ClientRequest, OperationNumber,
+                 ClientAnswer>;
 
 }  // namespace juxmem::wire

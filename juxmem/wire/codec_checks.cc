@@ -85,6 +85,9 @@ const char* check(const BlockRow& row) {
 const char* check(const PagesRow& row) {
   return row.data.size() != row.versions.size() * kPageBytes ? "not as much data as pages" : nullptr;
 }
+const char* check(const LedgerRow& row) {
+  return row.open_numbers.size() != row.open_bytes.size() ? "not as many reservations as numbers" : nullptr;
+}
 const char* check(const StagedRow& row) {
   if (row.slot >= kSlotsPerSessionMax) return "a session's slot beyond the limit";
   return row.data.size() > kEntryBytesMax ? "an entry's data longer than the limit" : nullptr;

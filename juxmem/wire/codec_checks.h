@@ -30,6 +30,7 @@ const char* check(const SlotRow& row);
 const char* check(const SessionRow& row);
 const char* check(const BlockRow& row);
 const char* check(const PagesRow& row);
+const char* check(const LedgerRow& row);
 const char* check(const StagedRow& row);
 
 const char* check(const MallocRequest& request);

@@ -30,7 +30,8 @@ struct ExpireSession {
 
 struct Allocate {
   std::uint64_t size_bytes = 0;
-  std::uint64_t added_quota_bytes = 0;  // what the agent reserved in the root for this
+  std::uint64_t added_quota_bytes = 0;  // what the agent reserved in the root for this, and
+  std::uint64_t reservation = 0;        // the number of the oldest reservation in it
   std::uint64_t owner = 0;              // the client's uid and
   std::uint64_t token = 0;              // its number of this allocation: asked twice, one block
   Buffer meta;                          // what the user wants kept with the block
@@ -78,6 +79,12 @@ struct ShrinkQuota {
   bool operator==(const ShrinkQuota&) const = default;
 };
 
+// Reservations numbered up to `up_to` that nobody has spent add nothing any more. The reply tells the quota that is left.
+struct CloseReservations {
+  std::uint64_t up_to = 0;
+  bool operator==(const CloseReservations&) const = default;
+};
+
 // ---- the root's catalog -------------------------------------------------------------------------------------
 
 struct JoinProvider {
@@ -114,7 +121,17 @@ struct Reserve {
 struct Unreserve {
   GroupId group = 0;
   std::uint64_t bytes = 0;
+  Instance at = 0;  // of the group's log, where it let go of them; nothing happens if a later place is settled already
   bool operator==(const Unreserve&) const = default;
+};
+// At `at` of its log the group had closed all reservations up to `up_to` and had this quota: what else was reserved for it until then
+// is nobody's. Places settled already change nothing.
+struct SettleQuota {
+  GroupId group = 0;
+  Instance at = 0;
+  std::uint64_t up_to = 0;
+  std::uint64_t quota_bytes = 0;
+  bool operator==(const SettleQuota&) const = default;
 };
 struct PublishName {
   std::string name;
@@ -127,8 +144,8 @@ struct UnpublishName {
 };
 
 using Action = std::variant<OpenSession, ExpireSession, Allocate, Free, Publish, Stage, Install, Unstage, ShrinkQuota,
-                            JoinProvider, LeaveProvider, ProviderState, CreateGroup, Reserve, Unreserve, PublishName,
-                            UnpublishName>;
+                            CloseReservations, JoinProvider, LeaveProvider, ProviderState, CreateGroup, Reserve, Unreserve,
+                            SettleQuota, PublishName, UnpublishName>;
 
 // The head of a log entry. `op` is empty (counter 0) for what is idempotent by itself: OpenSession, ExpireSession,
 // JoinProvider, ProviderState.
@@ -144,8 +161,9 @@ struct Reply {
   std::string detail;
   SessionId session = 0;      // OpenSession
   BlockId block = 0;          // Allocate
-  Version version = 0;        // Publish, Install: the block's new version
-  std::uint64_t amount = 0;   // Reserve, Allocate: quota still free; ShrinkQuota: bytes given back
+  Version version = 0;        // Publish, Install: the block's new version; Reserve, CreateGroup: the reservation's number;
+                              // ShrinkQuota, CloseReservations: the instance
+  std::uint64_t amount = 0;   // Reserve, Allocate: quota still free; ShrinkQuota: bytes given back; CloseReservations: the quota
   std::uint32_t number = 0;   // CreateGroup: the group; JoinProvider: the node
   bool operator==(const Reply&) const = default;
 };

@@ -284,6 +284,16 @@ struct NamesReply {
   bool more = false;
   bool operator==(const NamesReply&) const = default;
 };
+// How new the catalog is, read at the root's coordinator under its lease: whoever has this version knows every group.
+struct ReadCatalogVersion {
+  std::uint64_t tag = 0;
+  bool operator==(const ReadCatalogVersion&) const = default;
+};
+struct CatalogVersion {
+  std::uint64_t tag = 0;
+  std::uint64_t version = 0;
+  bool operator==(const CatalogVersion&) const = default;
+};
 
 // ---- status ------------------------------------------------------------------------------------------------------------------
 
@@ -344,7 +354,7 @@ using GroupMessage =
     std::variant<Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted, Recall,
                  Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock, BlockChanged,
                  ReadSnapshot, SnapshotReply,
-                 ManagerHello, Join, Joined, Report, WatchCatalog, CatalogSnapshot, ReadNames, NamesReply, StatusRequest,
-                 StatusReply>;
+                 ManagerHello, Join, Joined, Report, WatchCatalog, CatalogSnapshot, ReadNames, NamesReply,
+                 ReadCatalogVersion, CatalogVersion, StatusRequest, StatusReply>;
 
 }  // namespace juxmem::wire

@@ -36,6 +36,7 @@ struct BlocksHead {
   std::uint64_t next_slot = 0;
   std::uint64_t used_bytes = 0;
   std::uint64_t quota_bytes = 0;
+  std::uint64_t reservations_from = 0;  // reservations with lower numbers add nothing
   bool operator==(const BlocksHead&) const = default;
 };
 struct BlockRow {
@@ -80,6 +81,15 @@ struct CatalogHead {
   bool operator==(const CatalogHead&) const = default;
 };
 
+// What the root knows about the memory reserved for a group.
+struct LedgerRow {
+  GroupId group = 0;
+  Instance settled_at = 0;
+  std::vector<std::uint64_t> open_numbers;  // ascending
+  std::vector<std::uint64_t> open_bytes;    // one for each
+  bool operator==(const LedgerRow&) const = default;
+};
+
 // ---- a piece -------------------------------------------------------------------------------------------------------------
 
 // Pieces of one snapshot are taken in the order of their numbers, the lists of a piece in the order of its members.
@@ -96,6 +106,7 @@ struct SnapshotPiece {
   std::vector<StagedRow> staged;
   std::vector<CatalogProvider> providers;
   std::vector<CatalogGroup> groups;
+  std::vector<LedgerRow> ledgers;
   std::vector<NameRow> names;
   bool operator==(const SnapshotPiece&) const = default;
 };

@@ -33,6 +33,7 @@
   X(ETOOBIG, kTooBig, 24, "the value is larger than the limit for its kind")                         \
   X(EIO, kIo, 25, "a file or device could not be read or written")                                   \
   X(EINTERNAL, kInternal, 26, "a defect in JuxMem; please report it with the log")                   \
+  X(EKEY, kKeyRefused, 27, "the grid refused this key")                                              \
   /* The following never reach a C caller; agents and coordinators use them between themselves. */   \
   X(ENOTCOORDINATOR, kNotCoordinator, 64, "this node does not lead the group")                       \
   X(EOVERLOADED, kOverloaded, 65, "too much is undecided; wait for decisions")                       \

@@ -74,6 +74,9 @@ typedef struct juxmem_options {
   size_t struct_size;
   int64_t call_limit_ms;          /* time limit of calls that take none; default 30000 */
   uint64_t embedded_memory_bytes; /* memory of an embedded provider; default 1 GiB */
+  const char* key_file;           /* the key that lets this process into the grid (juxmem key new); default NULL: the file that
+                                     the environment variable JUXMEM_KEY_FILE names, if any. Not needed for the daemon on this
+                                     machine, nor for grids without a key. */
 } juxmem_options;
 
 JUXMEM_API void juxmem_options_init(juxmem_options* options);
@@ -84,7 +87,8 @@ JUXMEM_API void juxmem_options_init(juxmem_options* options);
  *            the daemon on this machine; if there is none, an embedded provider (no daemon, no configuration, one copy,
  *            gone with the process).
  *   options  NULL for the defaults.
- * Errors: EINVAL (malformed uri), ECONN (nobody answers), EPROTO, ENOMEM. */
+ * Errors: EINVAL (malformed uri; a key file that others may read, or that is none), EKEY (the grid does not admit this key, or wants
+ * one), ECONN (nobody answers), EPROTO, ENOENT and EIO (key file), ENOMEM. */
 JUXMEM_API int juxmem_open(const char* uri, const juxmem_options* options, juxmem_grid** grid);
 
 /* Closes a grid: sections still held publish nothing, mappings are unmapped. NULL is allowed.

@@ -2,7 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "consistency/coherence/holdings.h"
+#include "juxmem/provider/block_machine.h"
+#include "juxmem/provider/catalog_machine.h"
 
 namespace juxmem::sim {
 
@@ -102,6 +106,7 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
     group.newest = replica.applied();
     group.live.clear();
     for (const LiveSession& session : replica.machine().sessions().live()) group.live.insert(session.session);
+    note_state(number, replica, group);
   }
   if (replica.applied() != member.handed_out) {
     const std::uint64_t digest = replica.machine().digest();
@@ -112,6 +117,27 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
   }
   member.handed_out = replica.applied();
   check_streams(group);
+}
+
+void GridChecks::note_state(GroupId number, const Replica& replica, Group& group) {
+  if (replica.catalog() != nullptr) {
+    for (const auto& [of, row] : replica.catalog()->catalog().groups()) reserved_[of] = row.reserved_bytes;
+  } else {
+    group.quota_bytes = replica.blocks()->quota_bytes();
+  }
+  for (const auto& [of, reserved] : reserved_) {
+    const auto found = groups_.find(of);
+    if (found == groups_.end() || found->second.quota_bytes <= reserved) continue;
+    return world_.fail(fmt::format("K5: group {} has {} bytes, the root has reserved {}, seen at {} of {}", of,
+                                   found->second.quota_bytes, reserved, replica.applied(), number));
+  }
+}
+
+bool GridChecks::quotas_are_settled(const std::set<NodeId>& living) const {
+  if (!has_quorum(kRootGroup, living)) return true;
+  return std::ranges::all_of(reserved_, [&](const auto& row) {
+    return !has_quorum(row.first, living) || groups_.at(row.first).quota_bytes == row.second;
+  });
 }
 
 void GridChecks::check_streams(Group& group) {

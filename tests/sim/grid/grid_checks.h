@@ -15,7 +15,7 @@
 namespace juxmem::sim {
 
 // What for: S1 to S4 by the stream's own invariants, S3 also by the digests of equal places, C1 over all agents whose sessions
-//   live in the log.
+//   live in the log; no group has more memory than the root has reserved for it.
 //   Incremental: looks only at what a step may have changed.
 // Thread safety: none. Ownership: borrows the world; providers tell when they end.
 // Failure: a violation of the world.
@@ -37,6 +37,8 @@ class GridChecks {
   std::vector<GroupId> groups() const;
   // By members that were left behind.
   std::uint64_t snapshots_installed() const { return snapshots_installed_; }
+  // Whether the root has reserved exactly what the groups have, of which the living hold a quorum.
+  bool quotas_are_settled(const std::set<NodeId>& living) const;
 
  private:
   struct Member {
@@ -56,11 +58,13 @@ class GridChecks {
     std::map<Instance, std::uint64_t> digests;  // of the state right after
     Instance newest = 0;                        // the furthest any replica has applied, and
     std::set<SessionId> live;                   // the sessions that lived then
+    std::uint64_t quota_bytes = 0;              // and the group's memory
   };
 
   void learn_groups(const Provider& provider);
   void look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group);
   void check_streams(Group& group);
+  void note_state(GroupId number, const Replica& replica, Group& group);
   void check_holdings(const Provider& provider);
   static bool quorum_of(const Group& group, const std::set<NodeId>& living);
 
@@ -68,6 +72,7 @@ class GridChecks {
   std::uint64_t snapshots_installed_ = 0;
   std::map<GroupId, Group> groups_;
   std::set<const Provider*> providers_;  // that live
+  std::map<GroupId, std::uint64_t> reserved_;  // at the root's newest state
 };
 
 }  // namespace juxmem::sim

@@ -41,9 +41,20 @@ SeedOutcome GridSim::run() {
     }
     if (!healed_) world_.fail("the grid was never set up");
   }
+  if (world_.violation().empty()) settle_quotas();
   if (world_.violation().empty()) check_histories();
   if (!world_.violation().empty()) describe_groups();
   return {.violation = world_.violation(), .trace = world_.take_trace(), .caught_up = checks_.snapshots_installed() > 0};
+}
+
+// What nobody spent comes back to the root, whoever has died meanwhile.
+void GridSim::settle_quotas() {
+  const TimeNs until = world_.now() + (10 * timing_.quota_settle_ms + 5000) * kMs;
+  while (!checks_.quotas_are_settled(living_nodes()) && world_.now() < until && world_.step()) {
+  }
+  if (world_.violation().empty() && !checks_.quotas_are_settled(living_nodes())) {
+    world_.fail("the root keeps memory reserved that the groups do not have");
+  }
 }
 
 // For whoever looks into a failing seed.

@@ -44,6 +44,7 @@ class GridSim {
   void start_client(std::size_t number);
   bool setup_is_done() const;
   bool all_finished() const;
+  void settle_quotas();
   std::set<NodeId> living_nodes() const;
   void finish();
   void check_histories();

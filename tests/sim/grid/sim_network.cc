@@ -87,19 +87,35 @@ void SimNetwork::arrive(std::uint64_t sender, HostId sender_host, const std::str
   to->end_turn();
 }
 
+void SimNetwork::tell_dialers(const std::string& address, HostId host, PeerEvent event) {
+  for (const auto& [number, dialer] : processes_) {
+    const auto dialed = dialer->dialed_.find(address);
+    if (dialed == dialer->dialed_.end() || blocked_[host][dialer->host_] || world_.random().chance(500'000)) continue;
+    const TimeNs delay = world_.random().between(1, 100) * kMs;
+    dialer->run_turn([this, number = number, peer = dialed->second, event] {
+      SimEnv* me = process(number);
+      if (me->handler_ != nullptr && me->routes_.contains(peer)) me->handler_->on_peer_event(peer, event);
+    }, delay);
+  }
+}
+
 // ---- SimEnv ---------------------------------------------------------------------------------------------------------
 
 SimEnv::SimEnv(SimNetwork& network, HostId host, std::string name, std::string address, std::uint64_t seed)
     : network_(network), host_(host), name_(std::move(name)), address_(std::move(address)), random_(seed) {
   number_ = ++network_.process_counter_;
   network_.processes_[number_] = this;
-  if (!address_.empty()) network_.listeners_[address_] = number_;
+  if (address_.empty()) return;
+  network_.listeners_[address_] = number_;
+  network_.tell_dialers(address_, host_, PeerEvent::kReconnected);
 }
 
 SimEnv::~SimEnv() {
   network_.processes_.erase(number_);
   const auto listener = network_.listeners_.find(address_);
-  if (listener != network_.listeners_.end() && listener->second == number_) network_.listeners_.erase(listener);
+  if (listener == network_.listeners_.end() || listener->second != number_) return;
+  network_.listeners_.erase(listener);
+  network_.tell_dialers(address_, host_, PeerEvent::kGone);
 }
 
 void SimEnv::attach(Handler* handler, std::function<void()> after_turn) {

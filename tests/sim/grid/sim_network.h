@@ -69,6 +69,8 @@ class SimNetwork {
   void arrive(std::uint64_t sender, HostId sender_host, const std::string& sender_address, const std::string& address,
               std::uint64_t process, const wire::Packet& packet);
   SimEnv* process(std::uint64_t number) const;
+  // Something happened to whoever listens at `address`, of which some that have dialed it hear.
+  void tell_dialers(const std::string& address, HostId host, PeerEvent event);
 
   SimWorld& world_;
   NetworkFaults faults_;

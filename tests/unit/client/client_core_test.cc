@@ -280,7 +280,127 @@ TEST(ClientCore, AnAgentLostDuringTheFetchMeansToAcquireAgain) {
   EXPECT_EQ(world.core().open_sections(), 1U);
 }
 
-TEST(ClientCore, AWriteWhoseAgentDiesIsUndecided) {
+// ---- hints about the connection ----
+
+TEST(ClientCore, AgentThatIsGoneIsLeftAtOnce) {
+  ClientWorld world({"a", "b"});
+  world.welcome("a");
+  const SectionId section = world.hold("a", kBlock, 7);
+  world.core().on_peer_event(world.peer("a"), PeerEvent::kGone);
+  world.flush();
+  EXPECT_TRUE(world.core().is_lost(section));
+  EXPECT_FALSE(world.take_message<wire::ClientHello>("b").empty());
+}
+
+TEST(ClientCore, OnlyAgentThatIsGoneIsGreetedAgain) {
+  ClientWorld world({"a"});
+  world.welcome("a");
+  const SectionId section = world.hold("a", kBlock, 7);
+  world.take_message<wire::ClientHello>("a");
+  world.core().on_peer_event(world.peer("a"), PeerEvent::kGone);
+  world.flush();
+  EXPECT_TRUE(world.core().is_lost(section));
+  EXPECT_FALSE(world.take_message<wire::ClientHello>("a").empty());
+}
+
+TEST(ClientCore, ConnectionThatComesBackLosesNothing) {
+  ClientWorld world({"a", "b"});
+  world.welcome("a");
+  const SectionId section = world.hold("a", kBlock, 7);
+  world.take_message<wire::ClientBeat>("a");
+  world.core().on_peer_event(world.peer("a"), PeerEvent::kReconnected);
+  world.flush();
+  EXPECT_EQ(world.take_message<wire::ClientBeat>("a").size(), 1U) << "it says whether it still knows us";
+  EXPECT_FALSE(world.core().is_lost(section));
+}
+
+TEST(ClientCore, EventsOfAFormerAgentMeanNothing) {
+  ClientWorld world({"a", "b"});
+  world.welcome("a");
+  const SectionId section = world.hold("a", kBlock, 7);
+  world.core().on_peer_event(world.peer("b"), PeerEvent::kGone);
+  EXPECT_FALSE(world.core().is_lost(section));
+}
+
+TEST(ClientCore, KeyThatEveryAgentRefusesEndsTheConnectAtOnce) {
+  ClientWorld world({"a", "b"});
+  Kept<void> connected;
+  Kept<BlockStat> stat;
+  world.core().connect(20'000, connected.completion());
+  world.core().stat(kBlock, 20'000, stat.completion());
+  world.core().on_peer_event(world.peer("a"), PeerEvent::kKeyRefused);
+  EXPECT_FALSE(connected.has());
+  world.core().on_peer_event(world.peer("b"), PeerEvent::kNoHandshake);
+  EXPECT_EQ(connected.code(), Code::kKeyRefused);
+  EXPECT_EQ(stat.code(), Code::kKeyRefused);
+}
+
+TEST(ClientCore, AgentBehindOneThatRefusesTheKeyServes) {
+  ClientWorld world({"a", "b"});
+  Kept<void> connected;
+  world.core().connect(20'000, connected.completion());
+  world.core().on_peer_event(world.peer("a"), PeerEvent::kKeyRefused);
+  world.welcome("b");
+  EXPECT_TRUE(connected.is_ok());
+}
+
+// A client of "a" and "b" whose write through "a" has become an operation when "a" falls silent and "b" takes over.
+struct WriteInDoubt {
+  WriteInDoubt() {
+    world.welcome("a");
+    world.core().write(kBlock, 8, Buffer::copy_of("x"), 20'000, written.completion());
+    world.flush();
+    const wire::ClientRequest asked = world.take<wire::WriteRequest>("a").at(0);
+    world.say("a", wire::OperationNumber{.client = ClientWorld::kClient, .request = asked.request, .op = op});
+    world.beats_are_answered = false;
+    world.pass_ms(1500);
+    world.welcome("b");
+    world.beats_are_answered = true;
+  }
+
+  const OpId op{.session = 9, .slot = 2, .counter = 3};
+  ClientWorld world{{"a", "b"}};
+  Kept<Version> written;
+};
+
+TEST(ClientCore, WriteWhoseAgentDiesIsSettledByItsOperation) {
+  WriteInDoubt doubt;
+  const wire::ClientRequest outcome = doubt.world.take<wire::OutcomeRequest>("b").at(0);
+  EXPECT_EQ(std::get<wire::OutcomeRequest>(outcome.body).op, doubt.op);
+  wire::ClientAnswer executed = answer_to(outcome);
+  executed.version = 12;
+  doubt.world.answer("b", executed);
+  ASSERT_TRUE(doubt.written.is_ok());
+  EXPECT_EQ(doubt.written.value(), 12U);
+  EXPECT_TRUE(doubt.world.take<wire::WriteRequest>("b").empty());
+}
+
+TEST(ClientCore, WriteThatCertainlyDidNotHappenIsMadeAgain) {
+  WriteInDoubt doubt;
+  doubt.world.refuse("b", doubt.world.take<wire::OutcomeRequest>("b").at(0).request, Code::kOwnerDead);
+  const wire::ClientRequest again = doubt.world.take<wire::WriteRequest>("b").at(0);
+  EXPECT_EQ(std::get<wire::WriteRequest>(again.body).offset, 8U);
+  wire::ClientAnswer executed = answer_to(again);
+  executed.version = 13;
+  doubt.world.answer("b", executed);
+  EXPECT_TRUE(doubt.written.is_ok());
+}
+
+TEST(ClientCore, WriteThatItsAgentKnowsDidNotHappenIsMadeAgain) {
+  ClientWorld world({"a"});
+  world.welcome("a");
+  Kept<Version> written;
+  world.core().write(kBlock, 0, Buffer::copy_of("x"), 20'000, written.completion());
+  world.flush();
+  const std::uint64_t request = world.take<wire::WriteRequest>("a").at(0).request;
+  world.say("a", wire::OperationNumber{.client = ClientWorld::kClient, .request = request, .op = {1, 2, 3}});
+  world.refuse("a", request, Code::kOwnerDead);
+  EXPECT_FALSE(written.has());
+  world.answer("a", answer_to(world.take<wire::WriteRequest>("a").at(0)));
+  EXPECT_TRUE(written.is_ok());
+}
+
+TEST(ClientCore, AWriteWhoseAgentDiesBeforeTellingItsOperationIsUndecided) {
   ClientWorld world({"a", "b"});
   world.welcome("a");
   Kept<Version> written;

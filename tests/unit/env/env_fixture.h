@@ -36,11 +36,13 @@ class Recorder : public Handler {
     packets.push_back(std::move(packet));
     if (reaction) reaction(from);
   }
+  void on_peer_event(PeerId peer, PeerEvent event) override { events.emplace_back(peer, event); }
   void on_timer() override { ++timers; }
   void end_turn() override { ++turns; }
 
   std::vector<PeerId> senders;
   std::vector<wire::Packet> packets;
+  std::vector<std::pair<PeerId, PeerEvent>> events;
   std::function<void(PeerId)> reaction;
   int timers = 0;
   int turns = 0;
@@ -83,6 +85,11 @@ class RealEnvTest : public testing::Test {
       for (const auto& one : parties_) one->env->run_once(clock.now() + ms_to_ns(1));
     }
     return true;
+  }
+
+  // Runs until this is the last event told.
+  bool comes_to(Party& party, PeerId peer, PeerEvent event) {
+    return run_until([&] { return !party.recorder.events.empty() && party.recorder.events.back() == std::pair(peer, event); });
   }
 
   TempDir temp_;

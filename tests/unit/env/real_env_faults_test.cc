@@ -171,6 +171,43 @@ TEST_F(RealEnvFaults, RestartedPeerGetsNothingMeantForItsFormerSelf) {
   EXPECT_GT(*first, last_for_the_former);
 }
 
+TEST_F(RealEnvFaults, PeerThatEndsIsTold) {
+  Party& client = dialer();
+  const PeerId peer = client.env->network().dial(ipc("door"));
+  {
+    BareSocket server(zmq::socket_type::router);
+    server->bind(ipc("door"));
+    client.env->network().send(peer, packet_of(1));
+    ASSERT_TRUE(run_until([&] { return server.received_number().has_value(); }));
+    EXPECT_TRUE(client.recorder.events.empty());
+  }
+  EXPECT_TRUE(comes_to(client, peer, PeerEvent::kGone));
+  EXPECT_EQ(client.recorder.events.size(), 1U);
+}
+
+TEST_F(RealEnvFaults, ConnectionThatComesBackIsTold) {
+  Party& client = dialer();
+  const PeerId peer = client.env->network().dial(ipc("door"));
+  for (int life = 0; life < 2; ++life) {
+    BareSocket server(zmq::socket_type::router);
+    server->bind(ipc("door"));
+    std::uint64_t number = 0;
+    ASSERT_TRUE(run_until([&] {
+      client.env->network().send(peer, packet_of(++number));
+      return server.received_number().has_value();
+    }));
+  }
+  EXPECT_TRUE(run_until([&] {
+    return std::ranges::find(client.recorder.events, std::pair(peer, PeerEvent::kReconnected)) != client.recorder.events.end();
+  }));
+}
+
+TEST_F(RealEnvFaults, AddressWhereNobodyListensIsTold) {
+  Party& client = dialer();
+  const PeerId peer = client.env->network().dial(ipc("nobody"));
+  EXPECT_TRUE(comes_to(client, peer, PeerEvent::kGone));
+}
+
 TEST_F(RealEnvFaults, VisitorThatLeftIsForgotten) {
   Party& server = listener(ipc("door"));
   {

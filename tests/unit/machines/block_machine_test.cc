@@ -316,6 +316,29 @@ TEST(BlockMachine, ShrinkQuotaGivesBackWhatIsNeitherUsedNorKept) {
   EXPECT_EQ(rig.run(wire::ShrinkQuota{~0ULL}).reply.amount, 0U);
 }
 
+TEST(BlockMachine, ClosedReservationAddsNothing) {
+  BlockRig rig;
+  rig.run(wire::Allocate{.size_bytes = 1, .added_quota_bytes = 2 * kPageBytes, .reservation = 7, .meta = {}});
+  const Applied closed = rig.run(wire::CloseReservations{.up_to = 8});
+  EXPECT_EQ(closed.reply.amount, 2 * kPageBytes);
+  EXPECT_EQ(closed.reply.version, closed.instance);
+  const wire::Allocate late{.size_bytes = 3 * kPageBytes, .added_quota_bytes = 4 * kPageBytes, .reservation = 8, .meta = {}};
+  EXPECT_EQ(rig.run(late).reply.code, Code::kQuota);
+  EXPECT_EQ(rig.machine.quota_bytes(), 2 * kPageBytes);
+  wire::Allocate young = late;
+  young.reservation = 9;
+  EXPECT_EQ(rig.run(young).reply.code, Code::kOk);
+}
+
+TEST(BlockMachine, ReservationsOnceClosedStayClosed) {
+  BlockRig rig;
+  rig.run(wire::CloseReservations{.up_to = 8});
+  rig.run(wire::CloseReservations{.up_to = 3});
+  rig.run(wire::Allocate{.size_bytes = 1, .added_quota_bytes = kPageBytes, .reservation = 5, .meta = {}});
+  EXPECT_EQ(rig.machine.quota_bytes(), 0U);
+  EXPECT_EQ(rig.run(wire::CloseReservations{.up_to = ~0ULL}).reply.code, Code::kInvalid);
+}
+
 // ---- reading -------------------------------------------------------------------------------------------------------------
 
 TEST(BlockMachine, ReadGivesOnlyPagesNewerThanKnown) {

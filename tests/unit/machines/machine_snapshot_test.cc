@@ -149,6 +149,15 @@ TEST(MachineSnapshot, AllocationOfTheSameTokenIsTheSameBlock) {
   EXPECT_EQ(copy.rig.machine.find(block)->meta, bytes(9, 'm'));
 }
 
+TEST(MachineSnapshot, ClosedReservationsStayClosed) {
+  BlockRig rig;
+  rig.run(wire::CloseReservations{.up_to = 9});
+  Copy copy(pieces_of(rig.machine, rig.machine.open_snapshot()));
+  ASSERT_TRUE(copy.status);
+  const wire::Allocate late{.size_bytes = 100, .added_quota_bytes = 8192, .reservation = 9, .meta = {}};
+  EXPECT_EQ(copy.rig.machine.apply(50, {.op = rig.next(), .action = late}, {}).reply.code, Code::kQuota);
+}
+
 TEST(MachineSnapshot, PieceIsTheSameHoweverOftenItIsRead) {
   BlockRig rig;
   const BlockId block = rig.allocate(4 << 20);

@@ -155,6 +155,125 @@ TEST(Allocation, LostAnswersMakeNoSecondBlock) {
   EXPECT_EQ(world.group(group_of(first)).blocks().block_count(), 2U);
 }
 
+// ---- limits of one client ----
+
+TEST(Allocation, ClientWithTooManyBlocksIsRefusedAndOthersAreNot) {
+  AgentWorld world;
+  world.limits.client_blocks_max = 3;
+  world.restart_agent();
+  world.hello();
+  world.hello(kOther);
+  world.beating.push_back(kOther);
+  const BlockId first = world.malloc(4096);
+  world.malloc(4096);
+  world.malloc(4096);
+  const wire::ClientAnswer refused = world.call(of(4096, 99));
+  EXPECT_EQ(refused.code, Code::kLimit);
+  EXPECT_NE(refused.detail.find("3 blocks"), std::string::npos) << refused.detail;
+  world.malloc(4096, kOther);
+  ASSERT_EQ(world.call(wire::FreeRequest{.block = first}).code, Code::kOk);
+  EXPECT_EQ(world.call(of(4096, 100)).code, Code::kOk);
+}
+
+TEST(Allocation, ClientWithTooMuchMemoryIsRefusedAndOthersAreNot) {
+  AgentWorld world;
+  world.limits.client_memory_max = 10 * kMegabyte;
+  world.restart_agent();
+  world.hello();
+  world.hello(kOther);
+  world.beating.push_back(kOther);
+  const BlockId first = world.malloc(8 * kMegabyte);
+  EXPECT_EQ(world.call(of(3 * kMegabyte, 98)).code, Code::kLimit);
+  EXPECT_EQ(world.call(of(2 * kMegabyte, 99)).code, Code::kOk);
+  world.malloc(8 * kMegabyte, kOther);
+  ASSERT_EQ(world.call(wire::FreeRequest{.block = first}).code, Code::kOk);
+  EXPECT_EQ(world.call(of(8 * kMegabyte, 100)).code, Code::kOk);
+}
+
+TEST(Allocation, RefusedAndRepeatedAllocationsDoNotCount) {
+  AgentWorld world(2, 100 * kMegabyte);
+  world.limits.client_blocks_max = 2;
+  world.restart_agent();
+  world.hello();
+  for (std::uint64_t token = 50; token < 55; ++token) {
+    EXPECT_EQ(world.call(of(500 * kMegabyte, token)).code, Code::kNoSpace);
+    EXPECT_EQ(world.call(of(0, token)).code, Code::kInvalid);
+  }
+  EXPECT_EQ(world.call(of(4096, 60)).code, Code::kOk);
+  EXPECT_EQ(world.call(of(4096, 60)).code, Code::kOk) << "the same block once more";
+  EXPECT_EQ(world.call(of(4096, 61)).code, Code::kOk);
+}
+
+// ---- what nobody spends ----
+
+// Another agent reserves for the first group, and dies.
+void reserve_in_vain(AgentWorld& world, std::uint64_t bytes) {
+  world.root().execute(wire::Command{.op = {}, .action = wire::OpenSession{.node = 9, .incarnation = 9}});
+  const OpId op{.session = world.root().applied(), .slot = 0, .counter = 1};
+  ASSERT_EQ(world.root().execute(wire::Command{.op = op, .action = wire::Reserve{.group = 1, .bytes = bytes}}).code, Code::kOk);
+}
+
+TEST(QuotaSettler, ReservationThatNobodySpendsGoesBack) {
+  AgentWorld world;
+  world.has_replicas = true;
+  world.hello();
+  world.malloc(4096);
+  reserve_in_vain(world, 100 * kMegabyte);
+  ASSERT_EQ(reserved(world), 164 * kMegabyte);
+  world.pass(2 * world.timing.quota_settle_ms);
+  EXPECT_EQ(reserved(world), 64 * kMegabyte);
+  EXPECT_EQ(world.group(1).blocks().quota_bytes(), 64 * kMegabyte);
+}
+
+TEST(QuotaSettler, YoungReservationIsLeftAlone) {
+  AgentWorld world;
+  world.has_replicas = true;
+  world.hello();
+  world.malloc(4096);
+  reserve_in_vain(world, 100 * kMegabyte);
+  const std::uint64_t before = world.group(1).proposals;
+  world.pass(world.timing.quota_settle_ms / 2);
+  EXPECT_EQ(reserved(world), 164 * kMegabyte);
+  EXPECT_EQ(world.group(1).proposals, before);
+}
+
+TEST(QuotaSettler, AgentElsewhereDoesNothing) {
+  AgentWorld world;
+  world.hello();
+  world.malloc(4096);
+  reserve_in_vain(world, 100 * kMegabyte);
+  world.pass(2 * world.timing.quota_settle_ms);
+  EXPECT_EQ(reserved(world), 164 * kMegabyte);
+}
+
+TEST(QuotaSettler, SilentRootIsAskedAgain) {
+  AgentWorld world;
+  world.has_replicas = true;
+  world.hello();
+  world.malloc(4096);
+  reserve_in_vain(world, 100 * kMegabyte);
+  world.update_catalog();
+  world.root().silent = true;
+  world.pass(3 * world.timing.quota_settle_ms);
+  EXPECT_EQ(reserved(world), 164 * kMegabyte);
+  world.root().silent = false;
+  world.pass(4 * world.timing.quota_settle_ms);
+  EXPECT_EQ(reserved(world), 64 * kMegabyte);
+}
+
+TEST(Allocation, ReservationThatWasClosedIsMadeAgain) {
+  AgentWorld world;
+  world.hello();
+  world.malloc(4096);
+  StandInGroup& group = world.group(1);
+  group.execute(wire::Command{.op = {}, .action = wire::OpenSession{.node = 9, .incarnation = 9}});
+  const OpId op{.session = group.applied(), .slot = 0, .counter = 1};
+  group.execute(wire::Command{.op = op, .action = wire::CloseReservations{.up_to = world.root().applied() + 1}});
+  const wire::ClientAnswer answer = world.call(of(200 * kMegabyte, 9));
+  EXPECT_EQ(answer.code, Code::kOk) << answer.detail;
+  EXPECT_EQ(group_of(answer.block), 1U);
+}
+
 TEST(AgentNames, PublishedNameIsFoundListedAndRemoved) {
   AgentWorld world;
   world.hello();

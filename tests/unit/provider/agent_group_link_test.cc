@@ -48,7 +48,7 @@ class Link : public GroupLinkEvents {
  private:
   AgentWorld& world_;
 
-  // The host of the link: three managers, of which `group.coordinator` leads.
+  // The host of the link: three managers, of which `group.leader` leads.
   struct Host : public AgentHost {
     explicit Host(Link& owner) : owner(owner) {}
     NodeId self() const override { return AgentWorld::kSelf; }
@@ -150,7 +150,7 @@ TEST(GroupLink, LateSecondAnswerChangesNothing) {
 TEST(GroupLink, RedirectLeadsToTheCoordinator) {
   AgentWorld world;
   Link link(world);
-  link.group.coordinator = 4;
+  link.group.leader = 4;
   link.add_group();
   link.publish("x");
   link.run();
@@ -162,7 +162,7 @@ TEST(GroupLink, SilentCoordinatorIsReplacedByTheNextMember) {
   AgentWorld world;
   Link link(world);
   link.add_group();
-  link.group.coordinator = 3;  // without anybody telling
+  link.group.leader = 3;  // without anybody telling
   link.publish("x");
   link.pass(3000);
   EXPECT_EQ(link.codes, std::vector{Code::kOk});

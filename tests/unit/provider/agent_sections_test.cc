@@ -213,8 +213,8 @@ TEST_F(Section, NobodyIsLetInWhileTheLeaseHasRunOut) {
 TEST_F(Section, NewCoordinatorGetsTheReleaseUnderWay) {
   // Proposed to a coordinator that falls silent; another node leads from then on.
   const wire::ClientAnswer section = world.acquire(block);
-  const NodeId second = group().coordinator == 1 ? 3 : 1;
-  group().coordinator = second;
+  const NodeId second = group().leader == 1 ? 3 : 1;
+  group().leader = second;
   const std::uint64_t released = world.ask(AgentWorld::changes(section.section, block, 0, "kept"), 10'000);
   world.pass(2000);
   ASSERT_EQ(world.answered(released), 1U);
@@ -314,6 +314,31 @@ TEST_F(Section, BlockOfAGroupTheCatalogDoesNotHaveYetIsWaitedFor) {
   EXPECT_EQ(world.answer(stat).code, Code::kNotFound);  // the group knows that there is no such block in it
   EXPECT_EQ(world.answered(others, kOther), 0U);
   EXPECT_EQ(world.agent->stats().sections_open, 0U);
+}
+
+TEST_F(Section, ClientWithTooManySectionsIsRefusedAndOthersAreNot) {
+  world.limits.client_sections_max = 2;
+  world.restart_agent();
+  world.hello();
+  world.hello(kOther);
+  const BlockId blocks[] = {world.malloc(4096), world.malloc(4096), world.malloc(4096)};
+  const wire::ClientAnswer first = world.acquire(blocks[0]);
+  world.acquire(blocks[1]);
+  const wire::ClientAnswer refused = world.acquire(blocks[2]);
+  EXPECT_EQ(refused.code, Code::kLimit);
+  EXPECT_NE(refused.detail.find("2 sections"), std::string::npos) << refused.detail;
+  EXPECT_EQ(world.call(wire::ReadRequest{.block = blocks[2], .offset = 0, .size_bytes = 1}).code, Code::kLimit);
+  EXPECT_EQ(world.acquire(blocks[2], Mode::kExclusive, kOther).code, Code::kOk);
+  EXPECT_EQ(world.release(first, blocks[0], "x").code, Code::kOk);
+  EXPECT_EQ(world.acquire(blocks[0]).code, Code::kOk);
+}
+
+TEST_F(Section, BlockOfAGroupThatNobodyMadeIsNotFoundAtOnce) {
+  const std::uint64_t stat = world.ask(wire::StatRequest{.block = make_block_id(4711, 1)});
+  world.run();
+  ASSERT_EQ(world.answered(stat), 1U);
+  EXPECT_EQ(world.answer(stat).code, Code::kNotFound);
+  EXPECT_NE(world.answer(stat).detail.find("4711:1"), std::string::npos) << world.answer(stat).detail;
 }
 
 TEST_F(Section, OutcomeOfAnotherAgentsOperationComesFromTheGroup) {

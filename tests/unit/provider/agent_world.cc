@@ -10,10 +10,10 @@ namespace juxmem {
 
 void StandInGroup::receive(NodeId at, NodeId from, wire::GroupMessage message) {
   if (silent) return;
-  if (at != coordinator && !std::holds_alternative<wire::ReadPages>(message)) {
+  if (at != leader && !std::holds_alternative<wire::ReadPages>(message)) {
     std::uint64_t tag = 0;
     std::visit([&](auto& m) { if constexpr (requires { m.tag; }) tag = m.tag; }, message);
-    return send_(at, wire::Redirect{.group = group_, .tag = tag, .coordinator = coordinator, .epoch = 1});
+    return send_(at, wire::Redirect{.group = group_, .tag = tag, .coordinator = leader, .epoch = 1});
   }
   std::visit([&](auto& m) { serve(from, m); }, message);
 }
@@ -23,7 +23,7 @@ wire::Reply StandInGroup::execute(const wire::Command& command, const Buffer& da
   if (applied.changed != 0) {
     std::erase_if(watches_, [&](const wire::WatchBlock& watch) {
       if (watch.block != applied.changed || watch.than >= applied.reply.version) return false;
-      send_(coordinator, wire::BlockChanged{.block = watch.block, .version = applied.reply.version, .code = Code::kOk});
+      send_(leader, wire::BlockChanged{.block = watch.block, .version = applied.reply.version, .code = Code::kOk});
       return true;
     });
   }
@@ -47,7 +47,7 @@ void StandInGroup::serve(NodeId, wire::Propose& m) {
     --answers_lost;
     return;
   }
-  send_(coordinator, std::move(executed));
+  send_(leader, std::move(executed));
 }
 
 void StandInGroup::serve(NodeId, wire::Outcome& m) {
@@ -58,12 +58,12 @@ void StandInGroup::serve(NodeId, wire::Outcome& m) {
   executed.tag = m.tag;
   if (outcome.state == OutcomeState::kExecuted) executed.reply = *outcome.reply;
   else executed.reply.code = outcome.state == OutcomeState::kNever ? Code::kOwnerDead : Code::kStale;
-  send_(coordinator, std::move(executed));
+  send_(leader, std::move(executed));
 }
 
 void StandInGroup::serve(NodeId, wire::RenewSession& m) {
   if (!renews) return;
-  send_(coordinator, wire::SessionRenewed{.group = group_,
+  send_(leader, wire::SessionRenewed{.group = group_,
                                           .session = m.session,
                                           .sent_at = m.sent_at,
                                           .alive = machine_->sessions().is_alive(m.session),
@@ -87,18 +87,22 @@ void StandInGroup::serve(NodeId, wire::RequestOwnership& m) {
     granted.version = block->version;
     granted.size_bytes = block->size_bytes;
   }
-  send_(coordinator, std::move(granted));
+  send_(leader, std::move(granted));
 }
 
 void StandInGroup::serve(NodeId, wire::Yield& m) { yields.push_back(m); }
-void StandInGroup::serve(NodeId, wire::ReadPages& m) { send_(coordinator, blocks().read_pages(m, 1U << 20)); }
-void StandInGroup::serve(NodeId, wire::ReadBlock& m) { send_(coordinator, blocks().facts(m)); }
-void StandInGroup::serve(NodeId, wire::ReadNames& m) { send_(coordinator, catalog().catalog().read_names(m)); }
+void StandInGroup::serve(NodeId, wire::ReadPages& m) { send_(leader, blocks().read_pages(m, 1U << 20)); }
+void StandInGroup::serve(NodeId, wire::ReadBlock& m) { send_(leader, blocks().facts(m)); }
+void StandInGroup::serve(NodeId, wire::ReadNames& m) { send_(leader, catalog().catalog().read_names(m)); }
+
+void StandInGroup::serve(NodeId, wire::ReadCatalogVersion& m) {
+  send_(leader, wire::CatalogVersion{.tag = m.tag, .version = catalog().catalog().version()});
+}
 
 void StandInGroup::serve(NodeId, wire::WatchBlock& m) {
   const auto block = blocks().find(m.block);
   if (block && block->version <= m.than) return watches_.push_back(m);
-  send_(coordinator, wire::BlockChanged{.block = m.block,
+  send_(leader, wire::BlockChanged{.block = m.block,
                                         .version = block ? block->version : 0,
                                         .code = block ? Code::kOk : Code::kNotFound});
 }
@@ -147,6 +151,12 @@ void AgentWorld::update_catalog() {
         });
   }
   agent->on_catalog();
+}
+
+LocalReplica* AgentWorld::replica(GroupId group) {
+  const auto found = groups_.find(group);
+  const bool is_here = has_replicas && found != groups_.end() && found->second->leader == kSelf;
+  return is_here ? found->second.get() : nullptr;
 }
 
 void AgentWorld::send(NodeId to, wire::Message message) {

@@ -20,12 +20,12 @@ namespace juxmem {
 // What for: a group without replication: its state machine executes at once at whichever node coordinates it. Ownership is
 //   granted at once unless `grants` is off.
 // Thread safety: none. Ownership: borrows the sender. Failure: messages to nodes that are down are lost.
-class StandInGroup {
+class StandInGroup : public LocalReplica {
  public:
   using Send = std::function<void(NodeId from, wire::GroupMessage)>;
 
   StandInGroup(GroupId group, std::unique_ptr<StateMachine> machine, NodeId coordinator, Send send)
-      : coordinator(coordinator), group_(group), machine_(std::move(machine)), send_(std::move(send)) {}
+      : leader(coordinator), group_(group), machine_(std::move(machine)), send_(std::move(send)) {}
 
   void receive(NodeId at, NodeId from, wire::GroupMessage message);
   // Puts a command into the log without an agent.
@@ -35,9 +35,15 @@ class StandInGroup {
   BlockMachine& blocks() { return static_cast<BlockMachine&>(*machine_); }
   CatalogMachine& catalog() { return static_cast<CatalogMachine&>(*machine_); }
   const SessionTable& sessions() const { return machine_->sessions(); }
-  Instance applied() const { return machine_->applied(); }
 
-  NodeId coordinator;          // leads; others redirect to it
+  // As the replica beside the agent.
+  NodeId coordinator() const override { return leader; }
+  std::uint64_t quota_bytes() const override { return static_cast<const BlockMachine&>(*machine_).quota_bytes(); }
+  Instance applied() const override { return machine_->applied(); }
+  void learn_decided(const Ballot&, Instance) override {}
+  wire::PagesReply read_pages(const wire::ReadPages& request) override { return blocks().read_pages(request, 1U << 20); }
+
+  NodeId leader;               // others redirect to it
   bool silent = false;         // receives nothing
   int answers_lost = 0;        // so many Executed from now on get lost
   bool grants = true;          // off: ownership requests wait
@@ -57,6 +63,7 @@ class StandInGroup {
   void serve(NodeId from, wire::ReadBlock& m);
   void serve(NodeId from, wire::WatchBlock& m);
   void serve(NodeId from, wire::ReadNames& m);
+  void serve(NodeId from, wire::ReadCatalogVersion& m);
   template <typename T>
   void serve(NodeId, T&) {}
 
@@ -115,7 +122,7 @@ class AgentWorld : public AgentHost {
   std::vector<NodeId> managers() const override { return {1}; }
   void send(NodeId to, wire::Message message) override;
   void reply(PeerId to, wire::Message message) override;
-  LocalReplica* replica(GroupId) override { return nullptr; }
+  LocalReplica* replica(GroupId group) override;
 
   Timing timing;
   AgentLimits limits;
@@ -126,6 +133,7 @@ class AgentWorld : public AgentHost {
   std::uint64_t sent = 0;  // messages of the agent to nodes
   std::uint64_t life = 22;
   bool catalog_late = false;  // the agent does not hear of changes
+  bool has_replicas = false;  // of the groups that the agent's provider coordinates
 
  private:
   struct InFlight {

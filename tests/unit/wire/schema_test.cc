@@ -76,7 +76,7 @@ TEST(Schema, MembersAreNamedAsInTheStructs) {
   expect_same_names_of_all(static_cast<Action*>(nullptr), members);
   using Parts = std::variant<Ballot, StreamId, OpId, Grant, Shape, Range, Entry, Command, Reply, Holding, CatalogProvider,
                              CatalogGroup, NameRow, GroupMemberStatus, GroupStatus, ProviderStatus, ProviderAddress, SlotRow, SessionRow,
-                             BlocksHead, BlockRow, PagesRow, StagedRow, CatalogHead, SnapshotPiece, CatchUpStatus>;
+                             BlocksHead, BlockRow, PagesRow, StagedRow, CatalogHead, LedgerRow, SnapshotPiece, CatchUpStatus>;
   expect_same_names_of_all(static_cast<Parts*>(nullptr), members);
 }
 

@@ -23,6 +23,7 @@
 #endif
 #include "apps/juxmem/local_grid.h"
 #include "juxmem/base/result.h"
+#include "juxmem/env/key_file.h"
 
 namespace juxmem::bench {
 namespace {
@@ -36,6 +37,7 @@ constexpr int kClients = 8;
 
 struct BenchOptions {
   bool quick = false;
+  bool key = false;
   bool no_etcd = false;
   std::string only;  // one part, by name; empty: all
   int rounds = 9;
@@ -252,7 +254,8 @@ int run_main(int argc, char** argv) {
       "Starts three providers of one site on loopback and measures sections as ratios to bare ZeroMQ and to etcd.\n\nOptions");
   described.add_options()("help,h", "this text")("quick", options::bool_switch(&wanted.quick), "few repetitions, for a first look")(
       "no-etcd", options::bool_switch(&wanted.no_etcd), "leave the peer out")(
-      "only", options::value(&wanted.only)->value_name("PART"), "one part alone: small, large or puts");
+      "only", options::value(&wanted.only)->value_name("PART"), "one part alone: small, large or puts")(
+      "key", options::bool_switch(&wanted.key), "with a key: all connections are encrypted (the floor is not)");
   options::variables_map values;
   try {
     options::store(options::parse_command_line(argc, argv, described), values);
@@ -283,7 +286,12 @@ int run_main(int argc, char** argv) {
     return 1;
   }
   int code = 0;
-  auto grid = LocalGrid::start(folder, {{"bench", 3}}, 1ULL << 30, 60'000);
+  const std::string key_file = wanted.key ? std::string(folder) + "/grid.key" : std::string();
+  if (wanted.key) {
+    (void)write_key_file(key_file, new_grid_key());
+    setenv("JUXMEM_KEY_FILE", key_file.c_str(), 1);
+  }
+  auto grid = LocalGrid::start(folder, {{"bench", 3}}, 1ULL << 30, 60'000, key_file);
   if (grid) {
     try {
       print(Bench(wanted, grid->uri()).run());

@@ -13,6 +13,7 @@ int rm_command(const Arguments& arguments);
 int import_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
 int inspect_command(const Arguments& arguments);
+int key_command(const Arguments& arguments);  // key new, show, admit, revoke, list
 int doctor_command(const Arguments& arguments);
 
 }  // namespace juxmem

@@ -5,12 +5,15 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 
 #include "apps/grid_error.h"
 #include "apps/juxmem/commands.h"
 #include "apps/juxmem/status_call.h"
 #include "apps/juxmem/text_table.h"
+#include "juxmem/env/admitted_keys.h"
+#include "juxmem/env/key_file.h"
 #include "juxmem/env/real_env.h"
 #include "juxmem/env/run_dir.h"
 
@@ -107,6 +110,34 @@ void check_ports(Examination& exam) {
   }
 }
 
+// Present, private, whole, and of which grid; that it is admitted only the grid can say.
+void check_key(Examination& exam) {
+  if (!has_encryption()) {
+    exam.failed("key", "the ZeroMQ library has no CURVE; install one built with libsodium");
+    return;
+  }
+  const char* path = std::getenv("JUXMEM_KEY_FILE");
+  if (path == nullptr || *path == '\0') {
+    exam.skipped("key", "JUXMEM_KEY_FILE is not set: only grids without a key can be reached by tcp");
+    return;
+  }
+  const auto key = load_key_file(path);
+  if (!key) {
+    exam.failed("key", to_string(key.error()));
+    return;
+  }
+  if (!key->is_grid_key()) {
+    exam.good("key", fmt::format("{} is the key of user {}", path, key->name));
+    return;
+  }
+  const auto admitted = AdmittedKeys(admitted_folder_of(path)).read();
+  if (!admitted) {
+    exam.failed("key", to_string(admitted.error()));
+    return;
+  }
+  exam.good("key", fmt::format("{} is a grid's own key; {} users are admitted", path, admitted->size()));
+}
+
 // Every provider's address must be reachable from here: clients go there when their agent dies.
 void check_reachable(Examination& exam, const wire::StatusReply& reply) {
   std::vector<std::string> silent;
@@ -189,6 +220,10 @@ void check_grid(Examination& exam, const CommandLine& line) {
   }
   const std::vector<std::string> addresses = split_addresses(*uri);
   const auto reply = ask_status(addresses, true, kAnswerLimitMs);
+  if (!reply && reply.error().code == Code::kKeyRefused) {
+    exam.failed("admission", to_string(reply.error()) + "; ask for: juxmem key admit");
+    return;
+  }
   if (!reply) {
     exam.failed("provider", to_string(reply.error()) + "; is juxmemd running there, and JUXMEM_GRID right?");
     return;
@@ -215,9 +250,8 @@ void check_grid(Examination& exam, const CommandLine& line) {
 
 int doctor_command(const Arguments& arguments) {
   CommandLine line("doctor", "[options]",
-                   "Examines this machine and, if there is one, the grid: limits, memory, run folder, ports, versions, addresses,\n"
-                   "clocks, groups. Each step has its line; the exit code is 1 if one failed. Connections are not encrypted in this\n"
-                   "version, so there are no keys to examine.",
+                   "Examines this machine and, if there is one, the grid: limits, memory, run folder, ports, key, admission, versions,\n"
+                   "addresses, clocks, groups. Each step has its line; the exit code is 1 if one failed.",
                    "  juxmem doctor\n  juxmem doctor --grid tcp://10.0.0.1:7400\n");
   line.add_grid_option();
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;
@@ -226,6 +260,7 @@ int doctor_command(const Arguments& arguments) {
   check_memory(exam);
   check_run_folder(exam);
   check_ports(exam);
+  check_key(exam);
   check_grid(exam, line);
   return exam.finish();
 }

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -10,6 +11,7 @@
 #include "apps/juxmem/local_grid.h"
 #include "apps/juxmem/status_call.h"
 #include "apps/juxmemd/options.h"
+#include "juxmem/env/key_file.h"
 #include "juxmem/env/run_dir.h"
 
 namespace juxmem {
@@ -45,15 +47,31 @@ Status check_complete(const LocalGrid& grid) {
   }
 }
 
+// The key of the grid in this folder; made if there is none.
+Result<std::string> key_in(const std::string& dir) {
+  const std::string path = dir + "/grid.key";
+  std::error_code error;
+  fs::create_directories(dir, error);
+  fs::permissions(dir, fs::perms::owner_all, error);
+  auto key = load_key_file(path);
+  if (key) return path;
+  if (key.error().code != Code::kNotFound) return std::unexpected(key.error());
+  if (Status written = write_key_file(path, new_grid_key()); !written) return std::unexpected(written.error());
+  return path;
+}
+
 int grid_start(const Arguments& arguments) {
   CommandLine line("grid start", "--local --sites NAME:PROVIDERS[,NAME:PROVIDERS...] [options]",
                    "Starts a grid on this machine: one juxmemd process for each provider, on loopback. Returns when all are\n"
-                   "ready. On standard output there is one line to be given to eval: it sets JUXMEM_GRID.",
+                   "ready. What is on standard output is to be given to eval: it sets JUXMEM_GRID, and JUXMEM_KEY_FILE with --key.",
                    "  eval $(juxmem grid start --local --sites rennes:3,sophia:3)\n"
+                   "  eval $(juxmem grid start --local --sites rennes:3 --key)\n"
                    "  juxmem grid start --local --sites here:1 --memory 4GiB --dir ./grid\n");
   line.options()("local", "on this machine (the only place in this version)")(
       "sites", po::value<std::string>(), "sites and how many providers each has: rennes:3,sophia:3")(
       "memory", po::value<std::string>()->default_value("256MiB"), "memory of each provider")(
+      "key", "encrypt, and let in only who has the key that is made in the folder (grid.key); without it everybody on this\n"
+             "machine can use the grid")(
       "dir", po::value<std::string>(), "folder for logs and the description of the grid (default: in the run folder)")(
       "timeout", po::value<std::string>()->default_value("60"), "seconds until all must be ready");
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;
@@ -71,13 +89,22 @@ int grid_start(const Arguments& arguments) {
   }
 
   if (!line.has("dir")) mkdir(run_base().c_str(), 0700);
-  auto grid = LocalGrid::start(folder_of(line), *sites, *memory, seconds * 1000LL);
+  std::string key_file;
+  if (line.has("key")) {
+    const auto made = key_in(folder_of(line));
+    if (!made) return line.failed(made.error());
+    key_file = *made;
+    // For the questions of this very program, too.
+    setenv("JUXMEM_KEY_FILE", key_file.c_str(), 1);
+  }
+  auto grid = LocalGrid::start(folder_of(line), *sites, *memory, seconds * 1000LL, key_file);
   if (!grid) return line.failed(grid.error());
   if (Status complete = check_complete(*grid); !complete) {
     (void)grid->stop(kStopLimitMs);
     return line.failed(complete.error());
   }
   fmt::print("export JUXMEM_GRID={}\n", grid->uri());
+  if (!key_file.empty()) fmt::print("export JUXMEM_KEY_FILE={}\n", key_file);
   fmt::print(stderr, "{} providers at {} sites run; their logs are in {}\n", grid->providers.size(), sites->size(), grid->dir);
   return kExitOk;
 }

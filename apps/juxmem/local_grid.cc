@@ -176,8 +176,8 @@ Status write_description(const LocalGrid& grid) {
 // One attempt to start everything; the ports may turn out to be taken meanwhile.
 class Starter {
  public:
-  Starter(std::string dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes)
-      : sites_(sites), memory_bytes_(memory_bytes) {
+  Starter(std::string dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes, std::string key_file)
+      : sites_(sites), memory_bytes_(memory_bytes), key_file_(std::move(key_file)) {
     grid_.dir = std::move(dir);
   }
 
@@ -223,6 +223,7 @@ class Starter {
                                       "--listen", provider.address, "--join",     managers_,  "--memory",
                                       std::to_string(memory_bytes_), "--ready-file", ready_file_of(grid_.dir, provider.name)};
     if (manager_names_.contains(provider.name)) words.push_back("--manager");
+    if (!key_file_.empty()) words.insert(words.end(), {"--key-file", key_file_});
     auto pid = spawn_detached(std::move(words), log_of(grid_.dir, provider.name));
     if (!pid) return std::unexpected(pid.error());
     provider.pid = *pid;
@@ -250,6 +251,7 @@ class Starter {
 
   const std::vector<LocalSite>& sites_;
   std::uint64_t memory_bytes_;
+  std::string key_file_;
   LocalGrid grid_;
   std::string managers_;
   std::set<std::string> manager_names_;
@@ -312,12 +314,12 @@ std::string LocalGrid::uri() const {
 }
 
 Result<LocalGrid> LocalGrid::start(const std::string& dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes,
-                                   std::int64_t limit_ms) {
+                                   std::int64_t limit_ms, const std::string& key_file) {
   const auto program = daemon_program();
   if (!program) return std::unexpected(program.error());
   if (Status ready = prepare_folder(dir); !ready) return std::unexpected(ready.error());
   for (int attempt = 1;; ++attempt) {
-    auto grid = Starter(dir, sites, memory_bytes).run(*program, limit_ms);
+    auto grid = Starter(dir, sites, memory_bytes, key_file).run(*program, limit_ms);
     const bool may_try_again = !grid && grid.error().code == Code::kIo && attempt < kStartTries;
     if (!may_try_again) return grid;
   }

@@ -39,8 +39,9 @@ struct LocalGrid {
   // Starts the providers (up to three managers per site, so that the root survives what the groups survive), waits until all
   // have joined and writes DIR/grid.json. What was started is stopped again on failure. Errors: kBusy (a grid runs in DIR already),
   // kNotFound (juxmemd), kIo, kTryAgain (not ready within the limit; the detail names the log).
+  // `key_file`: of the grid's key; empty: none.
   static Result<LocalGrid> start(const std::string& dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes,
-                                 std::int64_t limit_ms);
+                                 std::int64_t limit_ms, const std::string& key_file = {});
   // Reads DIR/grid.json. kNotFound if no grid was started there.
   static Result<LocalGrid> load(const std::string& dir);
   // Ends the processes that still run (SIGTERM, then SIGKILL at the limit) and removes what they left.

@@ -25,6 +25,7 @@ constexpr std::array kCommands = {
     Command{"import", "an HDF5 or netCDF-4 file into the grid", import_command},
     Command{"export", "imported datasets into an HDF5 file", export_command},
     Command{"inspect", "what a provider keeps on disk, and what is damaged", inspect_command},
+    Command{"key", "who may come in: make, show, admit and revoke keys", key_command},
     Command{"doctor", "find out what is wrong with this machine or its grid", doctor_command},
 };
 

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "apps/grid_error.h"
 #include "apps/hdf5/dataset_meta.h"
@@ -63,6 +64,26 @@ Result<juxmem_id> find_block(juxmem_grid* grid, const std::string& name) {
   return block;
 }
 
+nlohmann::json json_of(const std::string& name, juxmem_id block, const BlockFacts& facts) {
+  nlohmann::json fields = {{"name", name},
+                           {"block", block_name(block)},
+                           {"id", block},
+                           {"size_bytes", facts.info.size},
+                           {"version", facts.info.version},
+                           {"sites", facts.info.sites},
+                           {"nodes_per_site", facts.info.nodes_per_site},
+                           {"meta_bytes", facts.meta.size()}};
+  if (const auto dataset = decode_meta(facts.meta)) {
+    nlohmann::json attributes = nlohmann::json::object();
+    for (const AttributeMeta& attribute : dataset->attributes) {
+      const auto number = dataset->number(attribute.name);
+      attributes[attribute.name] = number ? nlohmann::json(*number) : nlohmann::json(attribute.type);
+    }
+    fields["dataset"] = {{"type", dataset->type}, {"shape", dataset->shape}, {"attributes", attributes}};
+  }
+  return fields;
+}
+
 // Frees the block; its name goes first, so that nobody finds a freed one.
 Status remove_name(juxmem_grid* grid, const NamedBlock& row, bool keep_block) {
   int code = juxmem_unpublish(grid, row.name.c_str());
@@ -104,9 +125,10 @@ int ls_command(const Arguments& arguments) {
 }
 
 int stat_command(const Arguments& arguments) {
-  CommandLine line("stat", "NAME [options]", "Shows what is known about the block published under NAME.",
-                   "  juxmem stat dcw/FR_lon\n");
+  CommandLine line("stat", "NAME [-j] [options]", "Shows what is known about the block published under NAME.",
+                   "  juxmem stat dcw/FR_lon\n  juxmem stat -j dcw/FR_lon\n");
   line.add_grid_option();
+  line.options()("json,j", "print JSON");
   if (const auto ended = line.parse(arguments, 1, 1)) return *ended;
   const auto grid = open_grid_of(line);
   if (!grid) return line.failed(grid.error());
@@ -114,6 +136,10 @@ int stat_command(const Arguments& arguments) {
   if (!block) return line.failed(block.error());
   const auto facts = facts_of(grid->get(), *block);
   if (!facts) return line.failed(facts.error());
+  if (line.has("json")) {
+    fmt::print("{}\n", json_of(line.operands().front(), *block, *facts).dump(2));
+    return kExitOk;
+  }
   fmt::print("name     {}\nblock    {} (id {})\nsize     {} bytes ({})\nversion  {}\ncopies   {} site(s) x {} node(s)\nmeta     {}\n",
              line.operands().front(), block_name(*block), *block, facts->info.size, size_text(facts->info.size),
              facts->info.version, facts->info.sites, facts->info.nodes_per_site, describe_meta(facts->meta));

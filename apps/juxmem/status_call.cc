@@ -36,16 +36,21 @@ class StatusCall final : public Handler {
       if (reply != nullptr && reply->tag == request_.tag && !answer_) answer_ = std::move(*reply);
     }
   }
+  void on_peer_event(PeerId, PeerEvent event) override {
+    is_refused_ = is_refused_ || event == PeerEvent::kKeyRefused || event == PeerEvent::kNoHandshake;
+  }
   void on_timer() override { ask(); }
   void end_turn() override {}
 
   std::optional<wire::StatusReply>& answer() { return answer_; }
+  bool is_refused() const { return is_refused_; }
 
  private:
   RealEnv& env_;
   std::vector<PeerId> peers_;
   wire::StatusRequest request_;
   std::optional<wire::StatusReply> answer_;
+  bool is_refused_ = false;
 };
 
 }  // namespace
@@ -60,7 +65,11 @@ std::vector<std::string> split_addresses(const std::string& uri) {
 }
 
 Result<wire::StatusReply> ask_status(const std::vector<std::string>& addresses, bool gather, std::int64_t limit_ms) {
-  auto env = RealEnv::create({});
+  auto key = key_of_environment();
+  if (!key) return std::unexpected(key.error());
+  RealEnvOptions options;
+  options.key = std::move(*key);
+  auto env = RealEnv::create(options);
   if (!env) return std::unexpected(env.error());
   std::vector<PeerId> peers;
   for (const std::string& address : addresses) {
@@ -73,6 +82,10 @@ Result<wire::StatusReply> ask_status(const std::vector<std::string>& addresses, 
   call.ask();
   const TimeNs deadline = (*env)->clock().now() + limit_ms * kNsPerMs;
   while (!call.answer() && (*env)->clock().now() < deadline) (*env)->run_once(deadline);
+  if (!call.answer() && call.is_refused()) {
+    const char* what = options.key == nullptr ? "it wants a key: set JUXMEM_KEY_FILE" : "the key of JUXMEM_KEY_FILE is not admitted there";
+    return fail(Code::kKeyRefused, fmt::format("{}: {}", fmt::join(addresses, ", "), what));
+  }
   if (!call.answer()) {
     return fail(Code::kUnreachable, fmt::format("no answer within {} ms from {}", limit_ms, fmt::join(addresses, ", ")));
   }

@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -16,6 +17,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "juxmem/env/admitted_keys.h"
+#include "juxmem/env/key_file.h"
 #include "juxmem/env/real_env.h"
 #include "juxmem/env/run_dir.h"
 #include "juxmem/provider/provider.h"
@@ -106,6 +109,12 @@ void log_notice(const Notice& notice) {
   }
 }
 
+// Nobody from another machine gets there.
+bool is_loopback(const std::string& address) {
+  constexpr const char* kLoopback[] = {"ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:"};
+  return std::ranges::any_of(kLoopback, [&](const char* start) { return address.starts_with(start); });
+}
+
 // The address that others use: a wildcard is none.
 Result<std::string> public_address(const DaemonOptions& options, const std::string& bound) {
   if (!options.advertise.empty()) return options.advertise;
@@ -133,6 +142,7 @@ class Daemon {
     run_dir_ = std::make_unique<RunDir>(std::move(*run_dir));
     RealEnvOptions env_options;
     env_options.listen = {options_.listen, run_dir_->ipc_address()};
+    if (Status keyed = take_key(env_options); !keyed) return keyed;
     auto env = RealEnv::create(env_options);
     if (!env) return std::unexpected(env.error());
     env_ = std::move(*env);
@@ -147,7 +157,8 @@ class Daemon {
   }
 
   Status run() {
-    spdlog::info("provider {} at site {} listens at {} and {}", name_, options_.site, address_, run_dir_->ipc_address());
+    spdlog::info("provider {} at site {} listens at {} and {}{}", name_, options_.site, address_, run_dir_->ipc_address(),
+                 options_.key_file.empty() ? "" : "; tcp is encrypted, for admitted keys only");
     provider_->start();
     const TimeNs started = env_->clock().now();
     TimeNs next_notice = started + ms_to_ns(kWaitingNoticeMs);
@@ -166,6 +177,22 @@ class Daemon {
   }
 
  private:
+  Status take_key(RealEnvOptions& env_options) const {
+    if (options_.key_file.empty()) {
+      if (!is_loopback(options_.listen)) {
+        spdlog::warn("connections to {} are neither encrypted nor checked: everybody who reaches this address can read and change the "
+                     "grid; give it a key with --key-file",
+                     options_.listen);
+      }
+      return {};
+    }
+    auto key = load_key_file(options_.key_file);
+    if (!key) return std::unexpected(key.error());
+    env_options.key = std::make_shared<const KeyFile>(std::move(*key));
+    env_options.admitted_folder = admitted_folder_of(options_.key_file);
+    return {};
+  }
+
   Result<ProviderOptions> make_provider_options() {
     ProviderOptions options;
     options.name = options_.name.empty() ? fmt::format("{}-{}", host_name(), getpid()) : options_.name;
@@ -179,6 +206,7 @@ class Daemon {
     options.managers = options_.join;
     if (options.managers.empty()) options.managers.push_back(options.address);
     options.timing = options_.timing;
+    options.agent = options_.limits;
     options.tell = log_notice;
     options.network_counts = [env = env_.get()] {
       const RealEnvStats stats = env->stats();

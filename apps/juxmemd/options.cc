@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <sstream>
 
@@ -83,6 +84,8 @@ po::options_description describe_general() {
       ("manager", po::value<bool>()->default_value(false)->implicit_value(true),
        "be a manager: keep the catalog of the grid")                                                             //
       ("memory", po::value<std::string>()->default_value("1GiB"), "memory offered to the grid (KiB, MiB, GiB, TiB)")  //
+      ("key-file", po::value<std::string>(),
+       "the grid's key (juxmem key new): connections by tcp are encrypted and only keys that are admitted come in")  //
       ("run-dir", po::value<std::string>(), "folder for the run folders of this user's providers")               //
       ("log-level", po::value<std::string>()->default_value("info"),
        "trace, debug, info, warning, error, critical or off; the log goes to standard error")                    //
@@ -98,6 +101,41 @@ po::options_description describe_timing() {
     timing.add_options()(field.name, po::value<std::int64_t>()->default_value(defaults.*field.field), field.help);
   }
   return timing;
+}
+
+struct LimitField {
+  const char* name;
+  std::function<void(AgentLimits&, std::uint64_t)> set;
+  std::uint64_t largest;
+};
+
+const std::array<LimitField, 6>& limit_fields() {
+  constexpr std::uint64_t kCountMax = std::numeric_limits<std::uint32_t>::max();
+  constexpr std::uint64_t kBytesMax = 1ULL << 60;
+  static const std::array<LimitField, 6> fields = {
+      LimitField{"clients-max", [](AgentLimits& limits, std::uint64_t n) { limits.clients_max = static_cast<std::uint32_t>(n); }, kCountMax},
+      LimitField{"client-requests-max",
+                 [](AgentLimits& limits, std::uint64_t n) { limits.client_requests_max = static_cast<std::uint32_t>(n); }, kCountMax},
+      LimitField{"client-bytes-max", [](AgentLimits& limits, std::uint64_t n) { limits.client_bytes_max = n; }, kBytesMax},
+      LimitField{"client-sections-max",
+                 [](AgentLimits& limits, std::uint64_t n) { limits.client_sections_max = static_cast<std::uint32_t>(n); }, kCountMax},
+      LimitField{"client-blocks-max", [](AgentLimits& limits, std::uint64_t n) { limits.client_blocks_max = n; }, kBytesMax},
+      LimitField{"client-memory-max", [](AgentLimits& limits, std::uint64_t n) { limits.client_memory_max = n; }, kBytesMax}};
+  return fields;
+}
+
+po::options_description describe_limits() {
+  const AgentLimits defaults;
+  po::options_description limits("Limits, so that one bad client leaves room for the others (sizes as for --memory)");
+  const auto number = [](std::uint64_t value) { return po::value<std::string>()->default_value(std::to_string(value)); };
+  limits.add_options()                                                                                          //
+      ("clients-max", number(defaults.clients_max), "clients served at once")                                   //
+      ("client-requests-max", number(defaults.client_requests_max), "requests of one client under way")         //
+      ("client-bytes-max", number(defaults.client_bytes_max), "changes of one client on their way")             //
+      ("client-sections-max", number(defaults.client_sections_max), "sections of one client, held or waited for")  //
+      ("client-blocks-max", number(defaults.client_blocks_max), "blocks that one client has allocated here")    //
+      ("client-memory-max", number(defaults.client_memory_max), "size of these blocks together");
+  return limits;
 }
 
 po::options_description describe_command_line() {
@@ -169,12 +207,16 @@ Status check_options(const DaemonOptions& options) {
   if (options.join.empty() && !options.manager) {
     return fail(Code::kInvalid, "--join is missing: give the managers' addresses, or --manager to begin a new grid");
   }
+  if (!options.key_file.empty() && !options.listen.starts_with("tcp://")) {
+    return fail(Code::kInvalid, "--key-file: only tcp is protected by keys; --listen must begin with tcp://");
+  }
   constexpr std::array kLevels = {"trace", "debug", "info", "warning", "error", "critical", "off"};
   if (std::find(kLevels.begin(), kLevels.end(), options.log_level) == kLevels.end()) {
     return fail(Code::kInvalid, fmt::format("--log-level: '{}' is none of trace, debug, info, warning, error, critical, off",
                                             options.log_level));
   }
   if (options.memory_bytes < (1U << 20)) return fail(Code::kInvalid, "--memory must be at least 1MiB");
+  if (auto ok = options.limits.check(); !ok) return ok;
   if (auto ok = options.timing.check(); !ok) return fail(Code::kInvalid, "times: " + ok.error().detail);
   return {};
 }
@@ -191,6 +233,7 @@ Result<DaemonOptions> collect(const po::variables_map& values) {
   options.advertise = text_at(values, "advertise");
   if (values.count("join") != 0) options.join = split_list(values["join"].as<std::vector<std::string>>());
   options.manager = values["manager"].as<bool>();
+  options.key_file = text_at(values, "key-file");
   options.run_dir = text_at(values, "run-dir");
   options.log_level = text_at(values, "log-level");
   options.ready_file = text_at(values, "ready-file");
@@ -202,6 +245,11 @@ Result<DaemonOptions> collect(const po::variables_map& values) {
   if (!memory) return fail(Code::kInvalid, "--memory: " + memory.error().detail);
   options.memory_bytes = *memory;
   for (const TimingField& field : kTimingFields) options.timing.*field.field = values[field.name].as<std::int64_t>();
+  for (const LimitField& field : limit_fields()) {
+    const auto size = parse_size(text_at(values, field.name));
+    if (!size || *size > field.largest) return fail(Code::kInvalid, fmt::format("--{}: not a number or size within bounds", field.name));
+    field.set(options.limits, *size);
+  }
   if (auto ok = check_options(options); !ok) return std::unexpected(ok.error());
   return options;
 }
@@ -263,9 +311,9 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 
 Result<DaemonRequest> parse_daemon_options(int argc, const char* const* argv) {
   po::options_description settable;
-  settable.add(describe_general()).add(describe_timing());
+  settable.add(describe_general()).add(describe_limits()).add(describe_timing());
   po::options_description all;
-  all.add(describe_general()).add(describe_command_line()).add(describe_timing());
+  all.add(describe_general()).add(describe_command_line()).add(describe_limits()).add(describe_timing());
   po::variables_map values;
   try {
     store_all(argc, argv, all, settable, values);

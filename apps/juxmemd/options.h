@@ -8,6 +8,7 @@
 
 #include "juxmem/base/result.h"
 #include "juxmem/base/timing.h"
+#include "juxmem/provider/agent_limits.h"
 
 namespace juxmem {
 
@@ -19,11 +20,13 @@ struct DaemonOptions {
   std::vector<std::string> join;
   bool manager = false;
   std::uint64_t memory_bytes = 0;
+  std::string key_file;  // empty: no encryption
   std::string run_dir;  // empty: the user's usual place
   std::string log_level;
   std::string ready_file;  // empty: none
   int ready_fd = -1;       // -1: none
   Timing timing;
+  AgentLimits limits;
 };
 
 // What a command line asks for: a run, or only a text to print.

@@ -77,6 +77,19 @@ TEST_F(DaemonOptionsTest, EveryRefusalNamesTheOption) {
   EXPECT_NE(refusal_of({"--site", "a", "--manager", "--config", "/does/not/exist"}).find("--config"), std::string::npos);
   EXPECT_NE(refusal_of({"--site", "a", "--manager", "--unknown"}).find("--unknown"), std::string::npos);
   EXPECT_NE(refusal_of({"--site", "a", "--manager", "stray"}), "");
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--clients-max", "0"}).find("limit"), std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--clients-max", "5000000000"}).find("--clients-max"), std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--client-memory-max", "much"}).find("--client-memory-max"), std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--client-sections-max", "4096"}).find("client-sections-max"), std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--listen", "ipc:///x", "--key-file", "k"}).find("--key-file"), std::string::npos);
+}
+
+TEST_F(DaemonOptionsTest, LimitsOfClientsAreReadWithTheirUnits) {
+  const auto request = parse({"--site", "a", "--manager", "--client-memory-max", "2GiB", "--client-blocks-max", "10"});
+  ASSERT_TRUE(request) << to_string(request.error());
+  EXPECT_EQ(request->options.limits.client_memory_max, 2ULL << 30);
+  EXPECT_EQ(request->options.limits.client_blocks_max, 10U);
+  EXPECT_EQ(request->options.limits.clients_max, AgentLimits{}.clients_max);
 }
 
 TEST_F(DaemonOptionsTest, HelpShowsExamplesAndExitCodes) {

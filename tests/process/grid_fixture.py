@@ -18,7 +18,7 @@ LIMIT_S = 120
 
 CODES = {
     "OK": 0, "EINVAL": 1, "ENOSPC": 3, "ENOENT": 4, "EBUSY": 10, "EAGAIN": 11, "ETIMEDOUT": 12, "EOWNERDEAD": 13,
-    "ENOTHELD": 14, "ECONN": 19,
+    "ENOTHELD": 14, "ECONN": 19, "ELIMIT": 23, "EKEY": 27,
 }
 NAMES = {number: name for name, number in CODES.items()}
 
@@ -26,8 +26,9 @@ NAMES = {number: name for name, number in CODES.items()}
 class Client:
     """One section_tool process."""
 
-    def __init__(self, bin_dir, uri=None, limit_ms=60000, preferred=None):
-        self.process = subprocess.Popen([str(bin_dir / "section_tool")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, bin_dir, uri=None, limit_ms=60000, preferred=None, environment=None):
+        self.process = subprocess.Popen([str(bin_dir / "section_tool")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=environment)
         self.buffer = b""
         if uri is not None:
             addresses = uri.split(",")
@@ -99,19 +100,27 @@ class Client:
 class Grid:
     """A local grid in a folder of its own."""
 
-    def __init__(self, bin_dir, sites, memory="256MiB"):
+    def __init__(self, bin_dir, sites, memory="256MiB", key=False):
         self.bin_dir = bin_dir
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="jux-"))
         self.run_dir = self.dir / "run"
         os.environ["JUXMEM_RUN_DIR"] = str(self.run_dir)
         os.environ.pop("JUXMEM_GRID", None)
+        os.environ.pop("JUXMEM_KEY_FILE", None)
         self.clients = []
-        self.tool("grid", "start", "--local", "--sites", sites, "--memory", memory, "--dir", self.grid_dir)
+        self.tool("grid", "start", "--local", "--sites", sites, "--memory", memory, "--dir", self.grid_dir,
+                  *(["--key"] if key else []))
+        if key:
+            os.environ["JUXMEM_KEY_FILE"] = str(self.grid_key)
         self.load()
 
     @property
     def grid_dir(self):
         return self.dir / "grid"
+
+    @property
+    def grid_key(self):
+        return self.grid_dir / "grid.key"
 
     def load(self):
         description = json.loads((self.grid_dir / "grid.json").read_text())

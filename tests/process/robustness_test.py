@@ -61,6 +61,25 @@ def garbage_on_sockets_changes_nothing(grid):
     assert newcomer.number("read", block, 0) == 6
 
 
+def greedy_client_is_refused_while_another_works(grid):
+    agent = sorted(grid.providers)[0]
+    greedy, other = grid.client(preferred=agent), grid.client(preferred=agent)
+    code, held = "OK", []
+    while code == "OK" and len(held) < 1100:
+        block = greedy.number("malloc", 8, 1, 1)
+        code, _ = greedy.ask("acquire", block, 60000)
+        held.append(block)
+    assert code == "ELIMIT" and len(held) == 1025, f"{code} after {len(held)} sections"
+    _, text = greedy.ask("text")
+    assert "sections" in text, text
+    block = other.number("malloc", 8, 2, 1)
+    for value in range(20):
+        other.expect("OK", "write", block, 0, value)
+        assert other.number("read", block, 0) == value
+    greedy.expect("OK", "release", held[0])
+    greedy.expect("OK", "acquire", held[0], 60000)
+
+
 def full_grid_says_so_and_recovers(grid):
     client = grid.client()
     blocks = []
@@ -114,6 +133,7 @@ def wait_for_end(pid):
 grid_fixture.run(
     [
         garbage_on_sockets_changes_nothing,
+        greedy_client_is_refused_while_another_works,
         full_grid_says_so_and_recovers,
         killed_providers_leave_nothing,
     ],

@@ -129,7 +129,7 @@ TEST_P(SessionSnapshotProperty, RestoredTableIsTheOneThatWas) {
   const std::uint64_t digest = table.digest();
   table.open_snapshot(1);
   for (std::uint64_t i = random.below(300); i > 0; --i) change();
-  const auto copy = restored(rows_of(table, 1, 300 + random.below(3000)));
+  const auto copy = restored(rows_of(table, 1, 400 + random.below(3000)));
   ASSERT_TRUE(copy);
   EXPECT_EQ(copy->digest(), digest);
   table.close_snapshot(1);

@@ -19,6 +19,7 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"grid", "start or stop a grid on this machine", grid_command},
     Command{"status", "sites, providers, groups, coordinators, lag, memory", status_command},
+    Command{"provider", "empty a provider before it is switched off", provider_command},
     Command{"ls", "names of blocks", ls_command},
     Command{"stat", "facts about one block", stat_command},
     Command{"rm", "remove names and their blocks", rm_command},

@@ -77,10 +77,13 @@ std::string members_text(const Index& index, const wire::GroupStatus& group) {
   for (const auto& member : group.members) {
     text += (text.empty() ? "" : " ") + name_of_node(index, member.node) + member_state(group, member);
   }
-  if (!group.members.empty()) return text;
   const auto it = index.groups.find(group.group);
   if (it == index.groups.end()) return text;
-  for (NodeId node : it->second->members) text += (text.empty() ? "" : " ") + name_of_node(index, node);
+  if (group.members.empty()) {
+    for (NodeId node : it->second->members) text += (text.empty() ? "" : " ") + name_of_node(index, node);
+  }
+  if (!it->second->next.empty()) text += ", to be";
+  for (NodeId node : it->second->next) text += " " + name_of_node(index, node);
   return text;
 }
 
@@ -100,6 +103,7 @@ std::string providers_text(const wire::StatusReply& reply, const Index& index) {
     const wire::ProviderStatus* answer = it != index.answers.end() ? it->second : nullptr;
     std::string state = !provider.up ? "down" : answer != nullptr ? "up" : "no answer";
     if (provider.manager) state += ", manager";
+    if (provider.draining) state += ", draining";
     table.add({provider.name, provider.site, std::to_string(provider.node), state, provider.address,
                size_text(provider.capacity_bytes), answer != nullptr ? size_text(answer->used_bytes) : "-",
                answer != nullptr ? std::to_string(answer->clients) : "-",
@@ -132,6 +136,7 @@ json provider_json(const wire::CatalogProvider& provider, const Index& index) {
           {"address", provider.address},
           {"up", provider.up},
           {"manager", provider.manager},
+          {"draining", provider.draining},
           {"answered", it != index.answers.end()},
           {"capacity_bytes", provider.capacity_bytes},
           {"reserved_bytes", provider.reserved_bytes},
@@ -165,6 +170,7 @@ json group_json(const wire::GroupStatus& group, const Index& index) {
           {"used_bytes", group.used_bytes},
           {"quota_bytes", group.quota_bytes},
           {"sessions", group.sessions},
+          {"next", it != index.groups.end() ? json(it->second->next) : json::array()},
           {"members", members}};
 }
 

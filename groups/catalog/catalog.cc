@@ -10,6 +10,7 @@
 #include "groups/placement/placement.h"
 #include "juxmem/base/check.h"
 #include "juxmem/base/digest.h"
+#include "juxmem/base/mutant.h"
 #include "juxmem/wire/limits.h"
 
 namespace juxmem {
@@ -61,6 +62,14 @@ wire::Reply Catalog::join(Instance instance, const wire::JoinProvider& command) 
       return reply;
     }
   }
+  for (auto& [node, provider] : providers_) {
+    if (provider.name != command.name || !mutant("vote_as_former_self")) continue;
+    provider.incarnation = command.incarnation;
+    provider.up = true;
+    version_ = instance;
+    reply.number = node;
+    return reply;
+  }
   // A life's request may arrive after a later life has joined: it must not put that one out.
   for (const auto& [node, provider] : providers_) {
     if (provider.name == command.name && provider.incarnation > command.incarnation) {
@@ -99,16 +108,17 @@ NodeId Catalog::number_for(const wire::JoinProvider& command) {
 void Catalog::retire(NodeId node) {
   const auto found = providers_.find(node);
   // A manager's number stays known: it is the root's member although that life is gone.
-  if (found->second.manager || is_member_anywhere(node)) {
+  if (found->second.manager || is_referred_to(node)) {
     found->second.up = false;
   } else {
     providers_.erase(found);
   }
 }
 
-bool Catalog::is_member_anywhere(NodeId node) const {
+bool Catalog::is_referred_to(NodeId node) const {
   return std::ranges::any_of(groups_, [&](const auto& entry) {
-    return std::ranges::find(entry.second.members, node) != entry.second.members.end();
+    const std::vector<NodeId> holders = holders_of(entry.second);
+    return std::ranges::find(holders, node) != holders.end();
   });
 }
 
@@ -116,6 +126,16 @@ wire::Reply Catalog::leave(Instance instance, const wire::LeaveProvider& command
   if (!providers_.contains(command.node)) return refusal(Code::kInvalid, fmt::format("no provider {}", command.node));
   retire(command.node);
   version_ = instance;
+  return {};
+}
+
+wire::Reply Catalog::drain(Instance instance, const wire::DrainProvider& command) {
+  const auto found = providers_.find(command.node);
+  if (found == providers_.end()) return refusal(Code::kInvalid, fmt::format("no provider {}", command.node));
+  if (found->second.draining != command.draining) {
+    found->second.draining = command.draining;
+    version_ = instance;
+  }
   return {};
 }
 
@@ -133,8 +153,8 @@ wire::Reply Catalog::set_state(Instance instance, const wire::ProviderState& com
 
 std::uint64_t Catalog::room_of(const wire::CatalogGroup& group) const {
   std::uint64_t least = ~0ULL;
-  for (NodeId member : group.members) {
-    const wire::CatalogProvider& provider = providers_.at(member);
+  for (NodeId holder : holders_of(group)) {
+    const wire::CatalogProvider& provider = providers_.at(holder);
     least = std::min(least, provider.capacity_bytes - provider.reserved_bytes);
   }
   return least;
@@ -143,7 +163,7 @@ std::uint64_t Catalog::room_of(const wire::CatalogGroup& group) const {
 void Catalog::reserve_for(Instance instance, wire::CatalogGroup& group, std::uint64_t bytes) {
   JUXMEM_CHECK(bytes <= room_of(group));
   group.reserved_bytes += bytes;
-  for (NodeId member : group.members) providers_.at(member).reserved_bytes += bytes;
+  for (NodeId holder : holders_of(group)) providers_.at(holder).reserved_bytes += bytes;
   std::map<Instance, std::uint64_t>& open = ledgers_[group.group].open;
   open[instance] += bytes;
   if (open.size() > kOpenReservationsMax) {
@@ -156,7 +176,7 @@ void Catalog::reserve_for(Instance instance, wire::CatalogGroup& group, std::uin
 
 void Catalog::unreserve_for(wire::CatalogGroup& group, std::uint64_t bytes) {
   group.reserved_bytes -= bytes;
-  for (NodeId member : group.members) providers_.at(member).reserved_bytes -= bytes;
+  for (NodeId holder : holders_of(group)) providers_.at(holder).reserved_bytes -= bytes;
 }
 
 wire::Reply Catalog::create_group(Instance instance, const wire::CreateGroup& command) {
@@ -323,7 +343,8 @@ std::uint64_t Catalog::digest() const {
   std::uint64_t digest = digest_of_numbers({version_, next_node_, next_group_, names_.size(), names_digest_}, 0);
   for (const auto& [node, provider] : providers_) {
     digest = digest_of_numbers({node, provider.incarnation, provider.capacity_bytes, provider.reserved_bytes,
-                                static_cast<std::uint64_t>(provider.up), static_cast<std::uint64_t>(provider.manager)},
+                                static_cast<std::uint64_t>(provider.up), static_cast<std::uint64_t>(provider.manager),
+                                static_cast<std::uint64_t>(provider.draining)},
                                digest);
     digest = digest_of_text(provider.name, digest);
     digest = digest_of_text(provider.site, digest);
@@ -333,7 +354,10 @@ std::uint64_t Catalog::digest() const {
     digest = digest_of_numbers({number, group.epoch, group.shape.sites, group.shape.nodes_per_site,
                                 static_cast<std::uint64_t>(group.durability), group.reserved_bytes},
                                digest);
-    for (NodeId member : group.members) digest = digest_with(digest, member);
+    for (const auto* list : {&group.members, &group.next, &group.held}) {
+      digest = digest_with(digest, list->size());
+      for (NodeId member : *list) digest = digest_with(digest, member);
+    }
     if (const auto ledger = ledgers_.find(number); ledger != ledgers_.end()) {
       digest = digest_with(digest, ledger->second.settled_at);
       for (const auto& [open, bytes] : ledger->second.open) digest = digest_of_numbers({open, bytes}, digest);
@@ -347,9 +371,13 @@ void Catalog::check_invariants() const {
   for (const auto& [number, group] : groups_) {
     JUXMEM_CHECK(number == group.group && number > 0 && number < next_group_);
     JUXMEM_CHECK(group.members.size() == std::uint64_t{group.shape.sites} * group.shape.nodes_per_site);
-    for (NodeId member : group.members) {
-      JUXMEM_CHECK(providers_.contains(member));
-      reserved[member] += group.reserved_bytes;
+    for (NodeId holder : holders_of(group)) {
+      JUXMEM_CHECK(providers_.contains(holder));
+      reserved[holder] += group.reserved_bytes;
+    }
+    for (NodeId next : group.next) {
+      const std::vector<NodeId> holders = holders_of(group);
+      JUXMEM_CHECK(std::ranges::find(holders, next) != holders.end());
     }
   }
   for (const auto& [node, provider] : providers_) {

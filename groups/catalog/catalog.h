@@ -25,10 +25,10 @@ struct CatalogLimits {
 
 // What for: the root's replicated state: providers with their sites and memory, groups with their members, names of blocks.
 // Thread safety: none. Pure and deterministic.
-// Invariants: K1 members of a group are providers of the catalog. K2 what a provider has reserved is the sum over its groups, and
-//   never more than its capacity. K3 numbers of providers and groups are never used twice. K4 the version
-//   is the instance that last changed providers or groups; names do not change it. K5 what is reserved for a group is never less
-//   than its quota and the reservations that can still become quota.
+// Invariants: K1 members of a group, and those that it is to have or was to have next, are providers of the catalog. K2 what a provider
+//   has reserved is the sum over the groups that have it in one of these lists, and never more than its capacity. K3 numbers of
+//   providers and groups are never used twice. K4 the version is the instance that last changed providers or groups; names do not
+//   change it. K5 what is reserved for a group is never less than its quota and the reservations that can still become quota.
 // Ownership: a value.
 // Failure: a command that cannot be executed changes nothing and says why.
 class Catalog {
@@ -46,6 +46,14 @@ class Catalog {
   // reply.number = a group of that shape with the room asked for, led by `prefer` if one is given and can be: one that exists, or a
   // new one. Errors: kInvalid, kNotSupported (durability), kImpossibleShape, kNoSpace, kLimit.
   wire::Reply create_group(Instance instance, const wire::CreateGroup& command);
+  // Error: kInvalid if there is none.
+  wire::Reply drain(Instance instance, const wire::DrainProvider& command);
+  // The intent (catalog_moves.cc). Memory is reserved on the new members at once; what an earlier intent for the same epoch has reserved
+  // stays reserved, since the group may carry that one out. Errors: kInvalid (no such group or provider, or not the group's shape),
+  // kWrongEpoch, kNoSpace.
+  wire::Reply move_group(Instance instance, const wire::MoveGroup& command);
+  // Told again, or for an epoch that has passed: nothing happens. Errors: kInvalid (no such group, or members nobody intended).
+  wire::Reply group_moved(Instance instance, const wire::GroupMoved& command);
   // reply.amount = what can still be reserved for the group; reply.version = the reservation's number. Errors: kInvalid (no such
   // group), kNoSpace.
   wire::Reply reserve(Instance instance, const wire::Reserve& command);
@@ -115,7 +123,9 @@ class Catalog {
 
   NodeId number_for(const wire::JoinProvider& command);
   void retire(NodeId node);
-  bool is_member_anywhere(NodeId node) const;
+  bool is_referred_to(NodeId node) const;
+  void forget_if_gone(NodeId node);
+  static std::vector<NodeId> holders_of(const wire::CatalogGroup& group);
   std::uint64_t room_of(const wire::CatalogGroup& group) const;
   void reserve_for(Instance instance, wire::CatalogGroup& group, std::uint64_t bytes);
   void unreserve_for(wire::CatalogGroup& group, std::uint64_t bytes);

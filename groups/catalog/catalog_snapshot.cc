@@ -71,7 +71,9 @@ bool Catalog::read_providers(const Kept& kept, wire::SnapshotCursor& cursor, wir
 bool Catalog::read_groups(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) {
   for (auto row = kept.groups.lower_bound(static_cast<GroupId>(cursor.first)); row != kept.groups.end(); ++row) {
     cursor.first = row->first;
-    if (!filler.take(kGroupBytes + row->second.members.size() * sizeof(NodeId))) return false;
+    const wire::CatalogGroup& group = row->second;
+    const std::size_t nodes = group.members.size() + group.next.size() + group.held.size();
+    if (!filler.take(kGroupBytes + nodes * sizeof(NodeId))) return false;
     filler.piece.groups.push_back(row->second);
   }
   return true;
@@ -144,7 +146,7 @@ Status Catalog::restore_provider(const wire::CatalogProvider& row) {
 Status Catalog::restore_group(const wire::CatalogGroup& row) {
   const bool in_order = groups_.empty() || row.group > groups_.rbegin()->first;
   const bool fits = row.group != 0 && row.group < next_group_ &&
-                    std::ranges::all_of(row.members, [&](NodeId member) { return providers_.contains(member); });
+                    std::ranges::all_of(holders_of(row), [&](NodeId holder) { return providers_.contains(holder); });
   if (!in_order || !fits || groups_.size() >= limits_.groups_max) return refuse("a group that cannot come here");
   groups_[row.group] = row;
   return {};
@@ -168,7 +170,7 @@ Status Catalog::restore_ledger(const wire::LedgerRow& row) {
 Status Catalog::check_restored() const {
   std::map<NodeId, std::uint64_t> reserved;
   for (const auto& [number, group] : groups_) {
-    for (NodeId member : group.members) reserved[member] += group.reserved_bytes;
+    for (NodeId holder : holders_of(group)) reserved[holder] += group.reserved_bytes;
   }
   for (const auto& [node, provider] : providers_) {
     if (provider.reserved_bytes != reserved[node]) return refuse("a provider's memory is not what its groups have");

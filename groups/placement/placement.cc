@@ -56,7 +56,7 @@ Sites sites_of(Providers providers, Groups groups, NodeId prefer) {
   }
   Sites sites;
   for (const wire::CatalogProvider& provider : providers) {
-    if (!provider.up || provider.capacity_bytes == 0) continue;
+    if (!provider.up || provider.draining || provider.capacity_bytes == 0) continue;
     sites[provider.site].push_back(
         {provider.node, provider.node == prefer, groups_of[provider.node], free_of(provider)});
   }

@@ -20,6 +20,12 @@ wire::Reply CatalogMachine::execute(Instance instance, const OpId&, const wire::
     reply = catalog_.leave(instance, *command);
   } else if (const auto* command = std::get_if<wire::ProviderState>(&action)) {
     reply = catalog_.set_state(instance, *command);
+  } else if (const auto* command = std::get_if<wire::DrainProvider>(&action)) {
+    reply = catalog_.drain(instance, *command);
+  } else if (const auto* command = std::get_if<wire::MoveGroup>(&action)) {
+    reply = catalog_.move_group(instance, *command);
+  } else if (const auto* command = std::get_if<wire::GroupMoved>(&action)) {
+    reply = catalog_.group_moved(instance, *command);
   } else if (const auto* command = std::get_if<wire::CreateGroup>(&action)) {
     reply = catalog_.create_group(instance, *command);
   } else if (const auto* command = std::get_if<wire::Reserve>(&action)) {
@@ -42,7 +48,8 @@ wire::Reply CatalogMachine::execute(Instance instance, const OpId&, const wire::
 
 bool CatalogMachine::is_idempotent(const wire::Action& action) const {
   return std::holds_alternative<wire::JoinProvider>(action) || std::holds_alternative<wire::LeaveProvider>(action) ||
-         std::holds_alternative<wire::ProviderState>(action);
+         std::holds_alternative<wire::ProviderState>(action) || std::holds_alternative<wire::DrainProvider>(action) ||
+         std::holds_alternative<wire::MoveGroup>(action) || std::holds_alternative<wire::GroupMoved>(action);
 }
 
 bool CatalogMachine::is_preparation(const wire::Action&) const { return false; }

@@ -128,21 +128,51 @@ void ProviderCore::make_replicas() {
   const wire::CatalogProvider* own = catalog_.provider(self_);
   if (own == nullptr || own->incarnation != options_.incarnation) return;
   for (GroupId group : catalog_.groups_of(self_)) {
-    if (replicas_.contains(group)) continue;
-    const wire::CatalogGroup& row = *catalog_.group(group);
-    StreamConfig config;
-    config.stream = StreamId{group, row.epoch};
-    config.self = self_;
-    for (NodeId node : row.members) config.members.push_back(StreamMember{node, catalog_.site_of(node)});
-    config.preferred = row.members.front();
-    config.timing = options_.timing;
-    config.limits = options_.limits;
-    config.seed = env_.random();
-    Hosted& hosted = replicas_[group];
-    hosted.replica = std::make_unique<Replica>(*this, config, [this, group] { return std::make_unique<BlockMachine>(group, *arena_); });
-    hosted.tick_at = std::numeric_limits<TimeNs>::max();
-    hosted.replica->tick();
+    if (!replicas_.contains(group)) make_replica(*catalog_.group(group));
+  }
+}
+
+// In the first epoch everybody begins with nothing. Later ones have a history, which a new member lacks like one that was left behind;
+// it votes from the beginning, but leads only once it has caught up.
+void ProviderCore::make_replica(const wire::CatalogGroup& row) {
+  StreamConfig config;
+  config.stream = StreamId{row.group, row.epoch};
+  config.self = self_;
+  for (NodeId node : row.members) config.members.push_back(StreamMember{node, catalog_.site_of(node)});
+  config.preferred = row.epoch == 1 ? row.members.front() : 0;
+  config.timing = options_.timing;
+  config.limits = options_.limits;
+  config.seed = env_.random();
+  Hosted& hosted = replicas_[row.group];
+  hosted.replica = std::make_unique<Replica>(
+      *this, config, [this, group = row.group] { return std::make_unique<BlockMachine>(group, *arena_); });
+  hosted.tick_at = std::numeric_limits<TimeNs>::max();
+  hosted.replica->tick();
+  touched_.insert(row.group);
+}
+
+void ProviderCore::drop_replica(GroupId group) {
+  const auto found = replicas_.find(group);
+  if (found->second.tick_at != std::numeric_limits<TimeNs>::max()) replica_ticks_.erase({found->second.tick_at, group});
+  touched_.erase(group);
+  group_moves_.forget(group);
+  replicas_.erase(found);
+}
+
+void ProviderCore::move_groups(TimeNs time) {
+  if (self_ == 0 || !group_moves_.is_due(time)) return;
+  for (GroupId group : groups()) {
+    if (group == kRootGroup) continue;
+    Replica& replica = *replicas_.at(group).replica;
+    const auto verdict = group_moves_.look_at(time, replica, catalog_, self_, static_cast<NodeId>(managers_.size()));
     touched_.insert(group);
+    if (verdict == GroupMoves::Verdict::kStays) continue;
+    drop_replica(group);
+    if (verdict == GroupMoves::Verdict::kReplaced) {
+      make_replica(*catalog_.group(group));
+    } else {
+      say(Notice::Severity::kInfo, fmt::format("group {} has moved on to other providers", group));
+    }
   }
 }
 

@@ -40,7 +40,8 @@ ProviderCore::ProviderCore(Env& env, ProviderOptions options)
       managers_(sorted_without_duplicates(options_.managers)),
       outbox_(env.network()),
       membership_(outbox_, options_.timing, managers_, description_of(options_)),
-      status_duties_(outbox_) {}
+      status_duties_(outbox_),
+      group_moves_(outbox_, options_.timing) {}
 
 ProviderCore::~ProviderCore() = default;
 
@@ -135,6 +136,7 @@ void ProviderCore::on_timer() {
   if (agent_ && agent_->next_tick() <= time) agent_->tick();
   if (bootstrap_) meet(time);
   if (root_duties_) root_duties_->tick(time);
+  move_groups(time);
   status_duties_.tick(time);
   membership_.tick(time, used_bytes(), catalog_.version());
 }
@@ -181,6 +183,7 @@ void ProviderCore::schedule(GroupId group, Hosted& hosted) {
 
 void ProviderCore::wake_in_time() {
   TimeNs next = std::min(membership_.next_tick(), status_duties_.next_tick());
+  if (!replicas_.empty()) next = std::min(next, group_moves_.next_tick());
   if (!replica_ticks_.empty()) next = std::min(next, replica_ticks_.begin()->first);
   if (agent_) next = std::min(next, agent_->next_tick());
   if (root_duties_) next = std::min(next, root_duties_->next_tick());

@@ -13,6 +13,7 @@
 #include "groups/catalog_view.h"
 #include "groups/membership/bootstrap.h"
 #include "juxmem/provider/agent.h"
+#include "juxmem/provider/group_moves.h"
 #include "juxmem/provider/outbox.h"
 #include "juxmem/provider/provider.h"
 #include "juxmem/provider/provider_membership.h"
@@ -26,7 +27,8 @@ namespace juxmem {
 // What for: owns the parts of a provider and passes what happens from one to the other.
 // Thread safety: none; the provider's event loop.
 // Invariants: P1 parts never call each other, they only send: to others, or to themselves by way of the outbox. P2 replicas are
-//   made for groups whose catalog row names this life, and stay until its end, so nobody votes twice with different memories.
+//   made for groups whose catalog row names this life in its present epoch, and go only when that epoch is over, so nobody votes twice
+//   in one epoch with different memories.
 // Ownership: owns everything; borrows the environment.
 // Failure: see Provider.
 class ProviderCore final : public AgentHost, public ReplicaHost {
@@ -104,6 +106,9 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   void on_catalog();
   void update_routes();
   void make_replicas();
+  void make_replica(const wire::CatalogGroup& row);
+  void drop_replica(GroupId group);
+  void move_groups(TimeNs time);
   void make_agent();
 
   Hosted* hosted(GroupId group);
@@ -122,6 +127,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   Outbox outbox_;
   Membership membership_;
   StatusDuties status_duties_;
+  GroupMoves group_moves_;
   std::optional<Bootstrap> bootstrap_;       // at managers
   std::optional<RootDuties> root_duties_;    // at managers, once established
   std::optional<PageArena> arena_;

@@ -135,6 +135,10 @@ bool ProviderCore::receive_own(const Sender& from, const wire::GroupMessage& mes
           if (root_duties_ && from.node != 0) root_duties_->on_watch(now(), from.node, kind);
         } else if constexpr (std::is_same_v<T, wire::CatalogSnapshot>) {
           if (!root_duties_ && from.node != 0 && from.node <= managers_.size()) on_snapshot(kind);
+        } else if constexpr (std::is_same_v<T, wire::ReportGroup>) {
+          if (root_duties_) root_duties_->on_report_group(from.node, kind);
+        } else if constexpr (std::is_same_v<T, wire::DrainRequest>) {
+          if (root_duties_) root_duties_->on_drain(from.peer, kind);
         } else if constexpr (std::is_same_v<T, wire::StatusRequest>) {
           on_status_request(from, kind);
         } else if constexpr (std::is_same_v<T, wire::StatusReply>) {

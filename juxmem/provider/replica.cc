@@ -48,15 +48,18 @@ Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker mak
       page_waits_(kPageWaitsMax),
       snapshots_([this](NodeId to, wire::SnapshotReply reply) { host_.send(to, wire::GroupMessage(std::move(reply))); }),
       fetch_(config.stream.group, nearest_first(config), config.timing,
-             [this](NodeId to, const wire::ReadSnapshot& request) { host_.send(to, wire::GroupMessage(request)); }) {
+             [this](NodeId to, wire::ReadSnapshot request) {
+               request.epoch = epoch();
+               host_.send(to, wire::GroupMessage(request));
+             }) {
   use(make_machine_());
 }
 
 Replica::~Replica() = default;
 
-void Replica::on_stream(NodeId from, wire::StreamMessage message) {
-  if (is_broken_) return;
-  stream_.receive(host_.now(), from, std::move(message));
+void Replica::meet_new_members() {
+  snapshots_.clear(*machine_);  // whoever reads one is of the former epoch
+  fetch_.use_servers(nearest_first(config_));
 }
 
 void Replica::learn_decided(const Ballot& ballot, Instance instance) {
@@ -73,6 +76,7 @@ void Replica::tick() {
   const TimeNs now = host_.now();
   if (is_broken_) return;
   stream_.tick(now);
+  if (former_) former_->tick(now);
   if (has_caught_up_) {
     for (SessionId session : leases_.overdue(now)) expire(session);
     if (directory_) directory_->tick(now);
@@ -94,6 +98,7 @@ void Replica::tick() {
 TimeNs Replica::next_tick() const {
   if (is_broken_) return std::numeric_limits<TimeNs>::max();
   TimeNs next = std::min({stream_.next_wakeup(host_.now()), page_waits_.next_deadline(), snapshots_.next_tick(), fetch_.next_tick()});
+  if (former_) next = std::min(next, former_->next_wakeup(host_.now()));
   if (!has_caught_up_) return next;
   if (directory_) next = std::min(next, directory_->next_tick());
   if (auto deadline = leases_.next_deadline()) next = std::min(next, *deadline);
@@ -101,7 +106,7 @@ TimeNs Replica::next_tick() const {
 }
 
 void Replica::advance() {
-  while (!is_broken_ && (carry_out_stream() || carry_out_directory())) {
+  while (!is_broken_ && (carry_out_former() || carry_out_stream() || carry_out_directory())) {
   }
   if (!is_broken_) look_if_left_behind();
 }
@@ -121,6 +126,7 @@ bool Replica::carry_out_stream() {
     host_.on_replica_changed(group());
     put_waiting();
   }
+  if (output.end) enter_next_epoch(*output.end);
   return true;
 }
 

@@ -60,7 +60,7 @@ using MachineMaker = std::function<std::unique_ptr<StateMachine>()>;
 // Invariants: R1 a request is put into the log at most once per time of coordinatorship. R2 ownership is granted, sessions are
 //   renewed and facts are told only while the coordinator's lease holds and an entry of its own ballot has been applied. R3 an
 //   answer never precedes the entries it depends on. R4 a replica that was left behind answers nothing from its state until it has
-//   another member's.
+//   another member's. R5 it votes in one epoch at a time; in those that have ended it only teaches.
 // Ownership: owns stream, state machine and directory; borrows the host, which outlives it.
 // Failure: what it cannot serve is answered by Redirect or an error's code; requests that make no sense are dropped and counted. When its
 //   state is not that of the others, it takes no further part.
@@ -91,6 +91,15 @@ class Replica : public LocalReplica {
   // Hands the coordinator's role to the member that is closest behind, if it holds it.
   void hand_over();
 
+  // Ends the epoch; these are the members of the next one. This node comes first among them if it stays, so that it leads on without
+  // an election. Errors: kNotCoordinator (or not yet leading), those of Stream::propose_stop().
+  Status change_members(std::vector<StreamMember> members);
+  std::uint32_t epoch() const { return config_.stream.epoch; }
+  const std::vector<StreamMember>& members() const { return config_.members; }  // of this epoch
+  // The group goes on without this replica, from the epoch `next_epoch()`: all it still does is teach former members that lag.
+  bool is_retired() const { return retired_to_.has_value(); }
+  std::uint32_t next_epoch() const { return retired_to_ ? retired_to_->next_epoch : epoch(); }
+
   NodeId coordinator() const override { return stream_.coordinator(); }
   Instance applied() const override { return machine_->applied(); }
   void learn_decided(const Ballot& ballot, Instance instance) override;
@@ -110,8 +119,13 @@ class Replica : public LocalReplica {
   wire::GroupStatus status() const;
   const ReplicaStats& stats() const { return stats_; }
 
+  StreamStatus stream_status() const { return stream_.status(host_.now()); }
+
   // For observers.
   const Stream& stream() const { return stream_; }
+  Instance base() const { return config_.base; }
+  // Of the epoch before, until every member of it knows its end; else nullptr.
+  const Stream* former_stream() const { return former_ ? &*former_ : nullptr; }
   const StateMachine& machine() const { return *machine_; }
   const BlockMachine* blocks() const { return blocks_; }      // nullptr at the root
   const CatalogMachine* catalog() const { return catalog_; }  // nullptr elsewhere
@@ -169,10 +183,19 @@ class Replica : public LocalReplica {
   void refuse_snapshot(const Error& why);
   void install(Instance at);
 
+  // Epochs (replica_epochs.cc).
+  void enter_next_epoch(const StreamEnd& end);
+  bool carry_out_former();
+  void meet_new_members();
+  NodeId known_coordinator() const;
+
   ReplicaHost& host_;
-  const StreamConfig config_;
+  StreamConfig config_;
   Stream stream_;
   const MachineMaker make_machine_;
+  std::optional<Stream> former_;        // of the epoch before: teaches
+  std::optional<StopSign> retired_to_;  // the epoch after stream_'s, of which this node is no member
+  std::vector<std::pair<NodeId, wire::StreamMessage>> early_;  // of the next epoch, which this replica has not entered yet
   std::unique_ptr<StateMachine> machine_;
   std::unique_ptr<StateMachine> fresh_;  // being made of another member's snapshot
   BlockMachine* blocks_ = nullptr;      // the machine, as what it is

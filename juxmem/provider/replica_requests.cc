@@ -85,8 +85,8 @@ void Replica::redirect(NodeId to, std::uint64_t tag) {
   wire::Redirect redirect;
   redirect.group = group();
   redirect.tag = tag;
-  redirect.coordinator = stream_.coordinator() == host_.self() ? 0 : stream_.coordinator();
-  redirect.epoch = config_.stream.epoch;
+  redirect.coordinator = known_coordinator();
+  redirect.epoch = next_epoch();
   host_.send(to, wire::GroupMessage(redirect));
 }
 
@@ -166,7 +166,7 @@ void Replica::put(Proposal proposal) {
   if (instance) {
     ++stats_.proposed;
     proposals_.place(*instance, stream_.ballot(), std::move(proposal));
-  } else if (instance.error().code == Code::kOverloaded) {
+  } else if (instance.error().code == Code::kOverloaded || instance.error().code == Code::kStopping) {
     proposals_.wait(std::move(proposal));
   } else if (proposal.from != 0) {
     redirect(proposal.from, proposal.tag);

@@ -17,7 +17,7 @@ constexpr std::size_t kPeersPerJoinMax = 8;
 }  // namespace
 
 RootDuties::RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::vector<std::uint64_t> members)
-    : outbox_(outbox), timing_(timing), root_(root), self_(self), members_(std::move(members)), detector_(timing) {}
+    : outbox_(outbox), timing_(timing), root_(root), self_(self), members_(std::move(members)), detector_(timing), healer_(timing) {}
 
 const Catalog& RootDuties::catalog() const { return root_.catalog()->catalog(); }
 
@@ -91,6 +91,54 @@ void RootDuties::on_report(TimeNs now, NodeId from, std::uint64_t incarnation, c
   outbox_.to_node(from, wire::GroupMessage(redirect));
 }
 
+void RootDuties::on_report_group(NodeId from, const wire::ReportGroup& report) {
+  if (!root_.leads()) return;
+  const auto row = catalog().groups().find(report.group);
+  const bool is_member = std::find(report.members.begin(), report.members.end(), from) != report.members.end();
+  if (row == catalog().groups().end() || !is_member) {
+    ++refused_;
+    return;
+  }
+  if (report.epoch <= row->second.epoch) return;
+  wire::Command command;
+  command.action = wire::GroupMoved{.group = report.group, .epoch = report.epoch, .members = report.members};
+  (void)root_.propose_own(command);  // no room: the group reports again
+}
+
+void RootDuties::on_drain(PeerId peer, const wire::DrainRequest& request) {
+  if (!root_.leads()) {
+    wire::Redirect redirect;
+    redirect.group = kRootGroup;
+    redirect.tag = request.tag;
+    redirect.coordinator = root_.coordinator() == self_ ? 0 : root_.coordinator();
+    redirect.epoch = 1;
+    answer(peer, redirect);
+    return;
+  }
+  wire::DrainReply reply;
+  reply.tag = request.tag;
+  const wire::CatalogProvider* found = nullptr;
+  for (const auto& [node, provider] : catalog().providers()) {
+    if (provider.name == request.provider && (found == nullptr || provider.incarnation > found->incarnation)) found = &provider;
+  }
+  if (found == nullptr) {
+    reply.code = Code::kNotFound;
+    reply.detail = "there is no provider '" + request.provider + "'";
+    answer(peer, reply);
+    return;
+  }
+  wire::Command command;
+  command.action = wire::DrainProvider{.node = found->node, .draining = !request.cancel};
+  const auto done = [this, peer, reply](const wire::Reply& executed) mutable {
+    reply.code = executed.code;
+    reply.detail = executed.detail;
+    answer(peer, reply);
+  };
+  if (root_.propose_own(command, done)) return;
+  reply.code = Code::kTryAgain;
+  answer(peer, reply);
+}
+
 void RootDuties::on_watch(TimeNs now, NodeId from, const wire::WatchCatalog& request) {
   if (!watchers_.contains(from) && watchers_.size() >= kWatchersMax) {
     ++refused_;
@@ -110,7 +158,10 @@ void RootDuties::on_root_changed(TimeNs now) {
   if (leads_under != led_under_) {
     led_under_ = leads_under;
     joining_.clear();  // whoever waits asks again
-    if (leads_under != Ballot{}) detector_.start();
+    if (leads_under != Ballot{}) {
+      detector_.start();
+      healer_.start();
+    }
   }
   if (catalog().version() != told_version_ && now >= told_at_ + ms_to_ns(kBetweenPushesMs)) tell_watchers(now);
   if (catalog().version() != told_version_) next_tick_ = std::min(next_tick_, told_at_ + ms_to_ns(kBetweenPushesMs));
@@ -138,6 +189,11 @@ void RootDuties::tick(TimeNs now) {
     command.action = state;
     // Refused for want of room only; the detector proposes it again.
     (void)root_.propose_own(command);
+  }
+  for (wire::MoveGroup& move : healer_.tick(now, catalog().providers(), catalog().groups())) {
+    wire::Command command;
+    command.action = std::move(move);
+    (void)root_.propose_own(command);  // as above
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "groups/catalog/catalog.h"
 #include "groups/membership/failure_detector.h"
+#include "groups/membership/healer.h"
 #include "juxmem/base/timing.h"
 #include "juxmem/base/types.h"
 #include "juxmem/provider/outbox.h"
@@ -18,7 +19,8 @@
 
 namespace juxmem {
 
-// What for: takes providers in, judges who is up, and tells everyone who watches about changes of the catalog.
+// What for: takes providers in, judges who is up, says which groups shall move away from those who are not, and tells everyone who
+//   watches about changes of the catalog.
 // Thread safety: none; the provider's event loop.
 // Invariants: only the root's coordinator, under its lease, takes in and judges; any manager tells what it has applied.
 // Ownership: borrows outbox and replica, which outlive it.
@@ -31,6 +33,8 @@ class RootDuties {
   // `peer` is where the answer goes; 0: this provider itself.
   void on_join(PeerId peer, const wire::Join& request);
   void on_report(TimeNs now, NodeId from, std::uint64_t incarnation, const wire::Report& report);
+  void on_report_group(NodeId from, const wire::ReportGroup& report);
+  void on_drain(PeerId peer, const wire::DrainRequest& request);
   void on_watch(TimeNs now, NodeId from, const wire::WatchCatalog& request);
 
   void tick(TimeNs now);
@@ -58,6 +62,7 @@ class RootDuties {
   const NodeId self_;
   const std::vector<std::uint64_t> members_;
   FailureDetector detector_;
+  Healer healer_;
   Ballot led_under_;  // empty while it does not lead
   std::map<std::pair<std::string, std::uint64_t>, std::vector<PeerId>> joining_;  // by name and incarnation
   std::map<NodeId, Watcher> watchers_;

@@ -16,6 +16,12 @@ constexpr TimeNs kNever = std::numeric_limits<TimeNs>::max();
 SnapshotFetch::SnapshotFetch(GroupId group, std::vector<NodeId> servers, const Timing& timing, Send send)
     : group_(group), servers_(std::move(servers)), timing_(timing), send_(std::move(send)), next_tick_(kNever) {}
 
+void SnapshotFetch::use_servers(std::vector<NodeId> servers) {
+  stop();
+  servers_ = std::move(servers);
+  turn_ = 0;
+}
+
 void SnapshotFetch::want(TimeNs now, Instance at_least) {
   at_least_ = std::max(at_least_, at_least);
   if (servers_.empty()) return;

@@ -37,6 +37,8 @@ class SnapshotFetch {
 
   // Begins, or begins again if what is being fetched does not reach so far. Goes on otherwise.
   void want(TimeNs now, Instance at_least);
+  // The group has other members now. Not while it is active.
+  void use_servers(std::vector<NodeId> servers);
   // The pieces cannot be used: from another server, from the beginning, after a pause.
   void refuse(TimeNs now);
   void stop();
@@ -60,7 +62,7 @@ class SnapshotFetch {
   void repeat_questions();
 
   const GroupId group_;
-  const std::vector<NodeId> servers_;
+  std::vector<NodeId> servers_;
   const Timing timing_;
   Send send_;
   Phase phase_ = Phase::kIdle;

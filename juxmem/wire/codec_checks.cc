@@ -53,6 +53,7 @@ const char* check(const Allocate& allocate) { return check_meta(allocate.meta); 
 const char* check(const PublishName& publish) { return check_name(publish.name); }
 const char* check(const UnpublishName& unpublish) { return check_name(unpublish.name); }
 
+const char* check(const DrainRequest& drain) { return check_name(drain.provider); }
 const char* check(const Propose& propose) { return check_entry(propose.command, propose.data); }
 const char* check(const PagesReply& reply) { return check_data(reply.ranges, reply.data); }
 const char* check(const BlockFacts& facts) { return check_meta(facts.meta); }

@@ -21,14 +21,14 @@ struct SchemaOf {};
   X(PreVote) X(PreVoteReply) X(Prepare) X(Promise) X(Accept) X(Accepted) X(Heartbeat) X(Nack) X(Transfer)        \
   X(ReadIndex) X(ReadIndexReply) X(Ended)                                                                        \
   X(OpenSession) X(ExpireSession) X(Allocate) X(Free) X(Publish) X(Stage) X(Install) X(Unstage) X(ShrinkQuota)   \
-  X(CloseReservations) X(SettleQuota)                                                                            \
+  X(CloseReservations) X(SettleQuota) X(DrainProvider) X(MoveGroup) X(GroupMoved)                                \
   X(JoinProvider) X(LeaveProvider) X(ProviderState) X(CreateGroup) X(Reserve) X(Unreserve) X(PublishName)        \
   X(UnpublishName) X(Action) X(Command) X(Reply)                                                                 \
   X(Propose) X(Executed) X(Redirect) X(Outcome) X(RenewSession) X(SessionRenewed) X(RequestOwnership)            \
   X(Granted) X(Recall) X(Yield) X(Reregister) X(Holding) X(HoldingsReply) X(ReadPages) X(PagesReply)             \
   X(ReadBlock) X(BlockFacts) X(WatchBlock) X(BlockChanged) X(ManagerHello) X(Join) X(Joined) X(Report)           \
   X(WatchCatalog) X(CatalogProvider) X(CatalogGroup) X(CatalogSnapshot) X(ReadNames) X(NameRow) X(NamesReply)    \
-  X(ReadCatalogVersion) X(CatalogVersion)                                                                        \
+  X(ReadCatalogVersion) X(CatalogVersion) X(ReportGroup) X(DrainRequest) X(DrainReply)                           \
   X(GroupMemberStatus) X(GroupStatus) X(ProviderStatus) X(StatusRequest) X(StatusReply)                          \
   X(ClientHello) X(ProviderAddress) X(ClientWelcome) X(ClientBeat) X(AgentBeat) X(ClientGoodbye)                 \
   X(MallocRequest) X(FreeRequest) X(StatRequest) X(AcquireRequest) X(SectionPagesRequest) X(ReleaseRequest)      \

@@ -106,6 +106,12 @@ struct ProviderState {
   bool up = false;
   bool operator==(const ProviderState&) const = default;
 };
+// The provider shall be emptied (or not any more): its groups move to others.
+struct DrainProvider {
+  NodeId node = 0;
+  bool draining = false;
+  bool operator==(const DrainProvider&) const = default;
+};
 struct CreateGroup {
   Shape shape;
   Durability durability = Durability::kMemory;
@@ -133,6 +139,21 @@ struct SettleQuota {
   std::uint64_t quota_bytes = 0;
   bool operator==(const SettleQuota&) const = default;
 };
+// The intent to give the group other members: kept until the group has moved, so that whoever coordinates group or root next carries it
+// on. Another one for the same epoch takes its place; no members: the intent is given up.
+struct MoveGroup {
+  GroupId group = 0;
+  std::uint32_t epoch = 0;   // the present one
+  std::vector<NodeId> next;  // members of the next one
+  bool operator==(const MoveGroup&) const = default;
+};
+// The group has entered this epoch.
+struct GroupMoved {
+  GroupId group = 0;
+  std::uint32_t epoch = 0;
+  std::vector<NodeId> members;  // the preferred coordinator first
+  bool operator==(const GroupMoved&) const = default;
+};
 struct PublishName {
   std::string name;
   BlockId block = 0;
@@ -144,11 +165,11 @@ struct UnpublishName {
 };
 
 using Action = std::variant<OpenSession, ExpireSession, Allocate, Free, Publish, Stage, Install, Unstage, ShrinkQuota,
-                            CloseReservations, JoinProvider, LeaveProvider, ProviderState, CreateGroup, Reserve, Unreserve,
-                            SettleQuota, PublishName, UnpublishName>;
+                            CloseReservations, JoinProvider, LeaveProvider, ProviderState, DrainProvider, CreateGroup, Reserve,
+                            Unreserve, SettleQuota, MoveGroup, GroupMoved, PublishName, UnpublishName>;
 
 // The head of a log entry. `op` is empty (counter 0) for what is idempotent by itself: OpenSession, ExpireSession,
-// JoinProvider, ProviderState.
+// JoinProvider, LeaveProvider, ProviderState, DrainProvider, MoveGroup, GroupMoved.
 struct Command {
   OpId op;
   Action action;

@@ -182,6 +182,7 @@ struct BlockChanged {
 // Piece `piece` of that snapshot. Snapshot 0: the first piece of any that reaches at least to `at_least`.
 struct ReadSnapshot {
   GroupId group = 0;
+  std::uint32_t epoch = 0;     // of the asker; others' states do not fit its log
   std::uint64_t snapshot = 0;  // the server's number
   std::uint64_t piece = 0;
   Instance at_least = 0;
@@ -246,6 +247,7 @@ struct CatalogProvider {
   std::uint64_t reserved_bytes = 0;
   bool up = true;
   bool manager = false;
+  bool draining = false;  // takes nothing new in, and its groups move away
   bool operator==(const CatalogProvider&) const = default;
 };
 struct CatalogGroup {
@@ -255,7 +257,16 @@ struct CatalogGroup {
   Durability durability = Durability::kMemory;
   std::vector<NodeId> members;  // the preferred coordinator first
   std::uint64_t reserved_bytes = 0;
+  std::vector<NodeId> next;     // intended members of the next epoch; empty: no change is intended
+  std::vector<NodeId> held;     // no members, but were intended to be in this epoch: the memory is reserved there, too
   bool operator==(const CatalogGroup&) const = default;
+};
+// A group's coordinator to the managers: the group has entered this epoch. Repeated until the catalog says so.
+struct ReportGroup {
+  GroupId group = 0;
+  std::uint32_t epoch = 0;
+  std::vector<NodeId> members;
+  bool operator==(const ReportGroup&) const = default;
 };
 struct CatalogSnapshot {
   std::uint64_t version = 0;  // instance of the root's stream that last changed it
@@ -293,6 +304,23 @@ struct CatalogVersion {
   std::uint64_t tag = 0;
   std::uint64_t version = 0;
   bool operator==(const CatalogVersion&) const = default;
+};
+
+// ---- administration ----------------------------------------------------------------------------------------------------------
+
+// The provider shall be emptied before it is switched off; `cancel`: not any more. To a manager; one that does not lead answers by
+// Redirect(kRootGroup).
+struct DrainRequest {
+  std::uint64_t tag = 0;
+  std::string provider;  // by name
+  bool cancel = false;
+  bool operator==(const DrainRequest&) const = default;
+};
+struct DrainReply {
+  std::uint64_t tag = 0;
+  Code code = Code::kOk;  // kNotFound: no provider of that name; kTryAgain: the root has no coordinator now
+  std::string detail;
+  bool operator==(const DrainReply&) const = default;
 };
 
 // ---- status ------------------------------------------------------------------------------------------------------------------
@@ -354,7 +382,7 @@ using GroupMessage =
     std::variant<Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted, Recall,
                  Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock, BlockChanged,
                  ReadSnapshot, SnapshotReply,
-                 ManagerHello, Join, Joined, Report, WatchCatalog, CatalogSnapshot, ReadNames, NamesReply,
-                 ReadCatalogVersion, CatalogVersion, StatusRequest, StatusReply>;
+                 ManagerHello, Join, Joined, Report, WatchCatalog, ReportGroup, CatalogSnapshot, ReadNames, NamesReply,
+                 ReadCatalogVersion, CatalogVersion, DrainRequest, DrainReply, StatusRequest, StatusReply>;
 
 }  // namespace juxmem::wire

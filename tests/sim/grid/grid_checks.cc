@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "consistency/coherence/holdings.h"
 #include "juxmem/provider/block_machine.h"
@@ -10,28 +11,29 @@
 
 namespace juxmem::sim {
 
-GridChecks::Group::Group(std::vector<StreamMember> members_list)
-    : list(std::move(members_list)), quorums(list), invariants(QuorumSystem(list)) {}
+GridChecks::Epoch::Epoch(std::vector<StreamMember> members_list, Instance base)
+    : list(std::move(members_list)), quorums(list), invariants(QuorumSystem(list), base) {}
 
 void GridChecks::set_managers(std::size_t count) {
   std::vector<StreamMember> list;
   for (std::size_t i = 0; i < count; ++i) list.push_back({.node = static_cast<NodeId>(i + 1), .site = 1});
-  groups_.emplace(kRootGroup, Group(std::move(list)));
+  groups_[kRootGroup].epochs.emplace(1, Epoch(std::move(list), 0));
 }
 
 void GridChecks::learn_groups(const Provider& provider) {
   const CatalogView& catalog = provider.catalog();
   for (const wire::CatalogGroup& row : catalog.groups()) {
-    if (groups_.contains(row.group)) continue;
+    if (row.epoch != 1 || groups_.contains(row.group)) continue;
     std::vector<StreamMember> list;
     for (NodeId node : row.members) list.push_back({.node = node, .site = catalog.site_of(node)});
-    groups_.emplace(row.group, Group(std::move(list)));
+    groups_[row.group].epochs.emplace(1, Epoch(std::move(list), 0));
   }
 }
 
 void GridChecks::after_turn(const Provider& provider) {
   if (provider.self() == 0) return;
   learn_groups(provider);
+  forget_streams(provider.self(), &provider);
   for (GroupId number : provider.groups()) {
     const Replica* replica = provider.replica(number);
     const auto group = groups_.find(number);
@@ -40,6 +42,18 @@ void GridChecks::after_turn(const Provider& provider) {
   }
   providers_.insert(&provider);
   check_holdings(provider);
+}
+
+// Those that the node does not have any more, be it for a later epoch or because its life is over.
+void GridChecks::forget_streams(NodeId node, const Provider* provider) {
+  for (auto& [number, group] : groups_) {
+    const Replica* replica = provider == nullptr ? nullptr : provider->replica(number);
+    for (auto& [epoch, row] : group.epochs) {
+      const auto member = row.members.find(node);
+      if (member == row.members.end() || (replica != nullptr && replica->epoch() == epoch)) continue;
+      member->second.stream = nullptr;
+    }
+  }
 }
 
 // C1: who owns a block exclusively under a session that lives owns it alone.
@@ -71,17 +85,30 @@ void GridChecks::check_holdings(const Provider& provider) {
 }
 
 void GridChecks::look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group) {
+  auto epoch = group.epochs.find(replica.epoch());
+  const bool is_newcomer = replica.epoch() > 1 && replica.base() == 0;
+  if (epoch == group.epochs.end()) {
+    if (is_newcomer) return;  // somebody who knows where the epoch begins is seen soon
+    epoch = group.epochs.emplace(replica.epoch(), Epoch(replica.members(), replica.base())).first;
+  }
+  auto [row, is_new] = epoch->second.members.try_emplace(provider.self());
+  Member& member = row->second;
+  if (is_new) {
+    member.handed_out = replica.base();
+    member.complete = !is_newcomer;
+    if (!is_newcomer) member.installed = replica.stats().snapshots_installed;
+  }
   const Stream& stream = replica.stream();
-  Member& member = group.members[provider.self()];
   member.stream = &stream;
+  member.is_able = !replica.is_catching_up() && (!is_newcomer || replica.applied() > 0);
   const ReplicaStats& stats = replica.stats();
   if (stats.snapshots_refused > 0) return world_.fail(fmt::format("group {}: node {} refused a snapshot", number, provider.self()));
   // Its state is not whole; whatever it answers is refused.
-  if (replica.is_catching_up()) return check_streams(group);
+  if (replica.is_catching_up()) return check_streams(epoch->second);
   if (stats.snapshots_installed != member.installed) {
     snapshots_installed_ += stats.snapshots_installed - member.installed;
     member.installed = stats.snapshots_installed;
-    if (const auto broken = group.invariants.on_installed(provider.self(), *replica.installed_at())) {
+    if (const auto broken = epoch->second.invariants.on_installed(provider.self(), *replica.installed_at())) {
       return world_.fail(fmt::format("group {}: {}", number, *broken));
     }
     member.handed_out = *replica.installed_at();
@@ -91,32 +118,36 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
   if (!changed) return;
   member.promised = stream.ballot();
   member.last = stream.last();
-  for (Instance instance = member.handed_out + 1; instance <= replica.applied(); ++instance) {
-    if (!member.complete) break;
-    const wire::Entry* entry = stream.entry_at(instance);
+  look_at_entries(provider, number, replica, epoch->second);
+  if (replica.applied() != member.handed_out) look_at_state(provider, number, replica, group);
+  member.handed_out = replica.applied();
+  check_streams(epoch->second);
+}
+
+void GridChecks::look_at_entries(const Provider& provider, GroupId number, const Replica& replica, Epoch& epoch) {
+  Member& member = epoch.members.at(provider.self());
+  for (Instance instance = member.handed_out + 1; instance <= replica.applied() && member.complete; ++instance) {
+    const wire::Entry* entry = replica.stream().entry_at(instance);
     if (entry == nullptr) {
       member.complete = false;
-      break;
-    }
-    if (const auto broken = group.invariants.on_decided(provider.self(), {.instance = instance, .entry = *entry})) {
+    } else if (const auto broken = epoch.invariants.on_decided(provider.self(), {.instance = instance, .entry = *entry})) {
       return world_.fail(fmt::format("group {}: {}", number, *broken));
     }
   }
+}
+
+void GridChecks::look_at_state(const Provider& provider, GroupId number, const Replica& replica, Group& group) {
   if (replica.applied() > group.newest) {
     group.newest = replica.applied();
     group.live.clear();
     for (const LiveSession& session : replica.machine().sessions().live()) group.live.insert(session.session);
     note_state(number, replica, group);
   }
-  if (replica.applied() != member.handed_out) {
-    const std::uint64_t digest = replica.machine().digest();
-    const auto [known, is_new] = group.digests.emplace(replica.applied(), digest);
-    if (!is_new && known->second != digest) {
-      return world_.fail(fmt::format("S3: group {}: node {} has another state after {}", number, provider.self(), replica.applied()));
-    }
+  const std::uint64_t digest = replica.machine().digest();
+  const auto [known, is_new] = group.digests.emplace(replica.applied(), digest);
+  if (!is_new && known->second != digest) {
+    world_.fail(fmt::format("S3: group {}: node {} has another state after {}", number, provider.self(), replica.applied()));
   }
-  member.handed_out = replica.applied();
-  check_streams(group);
 }
 
 void GridChecks::note_state(GroupId number, const Replica& replica, Group& group) {
@@ -140,29 +171,42 @@ bool GridChecks::quotas_are_settled(const std::set<NodeId>& living) const {
   });
 }
 
-void GridChecks::check_streams(Group& group) {
+void GridChecks::check_streams(Epoch& epoch) {
   std::vector<const Stream*> streams;
-  for (const StreamMember& row : group.list) {
-    const auto member = group.members.find(row.node);
-    streams.push_back(member == group.members.end() ? nullptr : member->second.stream);
+  for (const StreamMember& row : epoch.list) {
+    const auto member = epoch.members.find(row.node);
+    streams.push_back(member == epoch.members.end() ? nullptr : member->second.stream);
   }
-  if (const auto broken = group.invariants.check(streams)) world_.fail(*broken);
+  if (const auto broken = epoch.invariants.check(streams)) world_.fail(*broken);
 }
 
 void GridChecks::ended(const Provider& provider) {
   providers_.erase(&provider);
-  for (auto& [number, group] : groups_) {
-    const auto member = group.members.find(provider.self());
-    if (member != group.members.end()) member->second.stream = nullptr;
+  forget_streams(provider.self(), nullptr);
+}
+
+// Of the last epoch. In the first one everybody is able from the beginning.
+std::uint64_t GridChecks::able_of(const Group& group, const std::set<NodeId>& living) {
+  const auto& [number, epoch] = *group.epochs.rbegin();
+  std::uint64_t set = 0;
+  for (std::size_t i = 0; i < epoch.list.size(); ++i) {
+    const auto member = epoch.members.find(epoch.list[i].node);
+    const bool is_able = number == 1 || (member != epoch.members.end() && member->second.is_able);
+    if (living.contains(epoch.list[i].node) && is_able) set |= 1ULL << i;
   }
+  return set;
 }
 
 bool GridChecks::quorum_of(const Group& group, const std::set<NodeId>& living) {
-  std::uint64_t set = 0;
-  for (std::size_t i = 0; i < group.list.size(); ++i) {
-    if (living.contains(group.list[i].node)) set |= 1ULL << i;
-  }
-  return group.quorums.is_quorum(set);
+  return group.epochs.rbegin()->second.quorums.is_quorum(able_of(group, living));
+}
+
+bool GridChecks::all_whole(const std::set<NodeId>& living) const {
+  return std::ranges::all_of(groups_, [&](const auto& row) {
+    const std::size_t members = row.second.epochs.rbegin()->second.list.size();
+    const bool is_whole = static_cast<std::size_t>(std::popcount(able_of(row.second, living))) == members;
+    return row.first == kRootGroup || is_whole || !quorum_of(row.second, living);
+  });
 }
 
 bool GridChecks::has_quorum(GroupId group, const std::set<NodeId>& living) const {

@@ -34,6 +34,8 @@ class GridChecks {
   bool has_quorum(GroupId group, const std::set<NodeId>& living) const;
   // Whether every group of which the living hold a quorum would still have one without this node.
   bool can_spare(NodeId node, std::set<NodeId> living) const;
+  // Every data group of which the living hold a quorum has living members only, each with the whole state.
+  bool all_whole(const std::set<NodeId>& living) const;
   std::vector<GroupId> groups() const;
   // By members that were left behind.
   std::uint64_t snapshots_installed() const { return snapshots_installed_; }
@@ -48,13 +50,17 @@ class GridChecks {
     Instance last = 0;
     std::uint64_t installed = 0;  // snapshots
     bool complete = true;  // all it applied was seen; false once it has dropped an entry in the turn that decided it
+    bool is_able = false;  // has the state that the epoch began with
   };
-  struct Group {
-    explicit Group(std::vector<StreamMember> list);
+  struct Epoch {
+    Epoch(std::vector<StreamMember> list, Instance base);
     std::vector<StreamMember> list;
     QuorumSystem quorums;
     StreamInvariants invariants;
     std::map<NodeId, Member> members;
+  };
+  struct Group {
+    std::map<std::uint32_t, Epoch> epochs;
     std::map<Instance, std::uint64_t> digests;  // of the state right after
     Instance newest = 0;                        // the furthest any replica has applied, and
     std::set<SessionId> live;                   // the sessions that lived then
@@ -63,9 +69,13 @@ class GridChecks {
 
   void learn_groups(const Provider& provider);
   void look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group);
-  void check_streams(Group& group);
+  void look_at_entries(const Provider& provider, GroupId number, const Replica& replica, Epoch& epoch);
+  void look_at_state(const Provider& provider, GroupId number, const Replica& replica, Group& group);
+  void forget_streams(NodeId node, const Provider* provider);
+  void check_streams(Epoch& epoch);
   void note_state(GroupId number, const Replica& replica, Group& group);
   void check_holdings(const Provider& provider);
+  static std::uint64_t able_of(const Group& group, const std::set<NodeId>& living);
   static bool quorum_of(const Group& group, const std::set<NodeId>& living);
 
   SimWorld& world_;

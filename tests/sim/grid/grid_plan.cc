@@ -16,7 +16,8 @@ struct GridShape {
 
 const std::vector<GridShape>& shapes() {
   static const std::vector<GridShape> all = {
-      {{3}, {3}}, {{3}, {1}}, {{3, 3}, {3, 3}}, {{3, 2}, {3, 0}}, {{2, 2, 2}, {1, 1, 1}}, {{1, 1, 1}, {1, 1, 1}}, {{3, 3}, {1, 0}},
+      {{3}, {3}}, {{3}, {1}}, {{5}, {3}}, {{4, 4}, {3, 0}}, {{5}, {1}},
+      {{3, 3}, {3, 3}}, {{3, 2}, {3, 0}}, {{2, 2, 2}, {1, 1, 1}}, {{1, 1, 1}, {1, 1, 1}}, {{3, 3}, {1, 0}},
   };
   return all;
 }
@@ -64,6 +65,7 @@ void GridSim::choose_network() {
   faults.codec_ppm = 10'000;
   crashes_ = random_.chance(700'000);
   may_lose_quorums_ = random_.chance(100'000);
+  timing_.heal_after_ms = std::array<std::int64_t, 3>{500, 2000, 10'000}[random_.below(3)];
   fault_pause_max_ = std::array{150 * kMs, 500 * kMs, 1500 * kMs}[random_.below(3)];
   faults_until_ = random_.between(1500, 7000) * kMs;
   timing_.digest_every = 16;

@@ -1,6 +1,7 @@
 #include "tests/sim/grid/grid_sim.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -10,6 +11,7 @@ namespace juxmem::sim {
 namespace {
 constexpr TimeNs kLongestRun = 120'000 * kMs;
 constexpr std::int64_t kLastLimitMs = 20'000;
+constexpr std::int64_t kHealSoonMs = 5'000;
 }  // namespace
 
 GridSim::GridSim(std::uint64_t seed, bool keep_trace)
@@ -40,6 +42,7 @@ SeedOutcome GridSim::run() {
       world_.fail(fmt::format("{} did not finish; it waits for: {}", client->env().name(), client->waits_for()));
     }
     if (!healed_) world_.fail("the grid was never set up");
+    if (!is_whole()) world_.fail("a group with a quorum has not got members for those it has lost");
   }
   if (world_.violation().empty()) settle_quotas();
   if (world_.violation().empty()) check_histories();
@@ -67,6 +70,14 @@ void GridSim::describe_groups() {
                                  to_string(held.mode), to_string(held.grant), held.local.users().size(),
                                  held.local.waiters().size(), held.request, held.recalled ? ", recalled" : ""));
       }
+    }
+    for (const wire::CatalogProvider& row : provider.provider->catalog().providers()) {
+      world_.trace(fmt::format("{} knows provider {} {} up {} reserved {} of {}", provider.name, row.node, row.name, row.up,
+                               row.reserved_bytes, row.capacity_bytes));
+    }
+    for (const wire::CatalogGroup& row : provider.provider->catalog().groups()) {
+      world_.trace(fmt::format("{} knows group {} epoch {} members {} next {} held {} reserved {}", provider.name, row.group, row.epoch,
+                               fmt::join(row.members, " "), fmt::join(row.next, " "), fmt::join(row.held, " "), row.reserved_bytes));
     }
     for (GroupId group : provider.provider->groups()) {
       const Replica* replica = provider.provider->replica(group);
@@ -148,8 +159,12 @@ bool GridSim::setup_is_done() const {
 }
 
 bool GridSim::all_finished() const {
-  return healed_ && finishing_ && std::ranges::all_of(clients_, [](const auto& client) { return client == nullptr || client->finished(); });
+  const bool done = std::ranges::all_of(clients_, [](const auto& client) { return client == nullptr || client->finished(); });
+  return healed_ && finishing_ && done && is_whole();
 }
+
+// In seeds that leave the time for it.
+bool GridSim::is_whole() const { return timing_.heal_after_ms > kHealSoonMs || checks_.all_whole(living_nodes()); }
 
 std::set<NodeId> GridSim::living_nodes() const {
   std::set<NodeId> living;

@@ -45,6 +45,7 @@ class GridSim {
   bool setup_is_done() const;
   bool all_finished() const;
   void settle_quotas();
+  bool is_whole() const;
   std::set<NodeId> living_nodes() const;
   void finish();
   void check_histories();

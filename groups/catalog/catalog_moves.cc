@@ -1,0 +1,98 @@
+// Groups that get other members: the intent, and what is known once it has been carried out.
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "groups/catalog/catalog.h"
+
+namespace juxmem {
+namespace {
+
+wire::Reply refusal(Code code, std::string detail) {
+  wire::Reply reply;
+  reply.code = code;
+  reply.detail = std::move(detail);
+  return reply;
+}
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+
+bool has_duplicates(const std::vector<NodeId>& nodes) {
+  return std::set<NodeId>(nodes.begin(), nodes.end()).size() != nodes.size();
+}
+
+}  // namespace
+
+// Where the group's memory is reserved.
+std::vector<NodeId> Catalog::holders_of(const wire::CatalogGroup& group) {
+  std::vector<NodeId> holders = group.members;
+  holders.insert(holders.end(), group.held.begin(), group.held.end());
+  return holders;
+}
+
+wire::Reply Catalog::move_group(Instance instance, const wire::MoveGroup& command) {
+  const auto found = groups_.find(command.group);
+  if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
+  wire::CatalogGroup& group = found->second;
+  if (command.epoch != group.epoch) {
+    return refusal(Code::kWrongEpoch, fmt::format("group {} is in epoch {}", command.group, group.epoch));
+  }
+  if (command.next == group.next) return {};
+  const bool fits = command.next.empty() || (command.next.size() == group.members.size() && !has_duplicates(command.next));
+  if (!fits) return refusal(Code::kInvalid, fmt::format("not the shape of group {}", command.group));
+  std::vector<NodeId> added;
+  const std::vector<NodeId> holders = holders_of(group);
+  for (NodeId node : command.next) {
+    if (contains(holders, node)) continue;
+    const auto provider = providers_.find(node);
+    if (provider == providers_.end()) return refusal(Code::kInvalid, fmt::format("no provider {}", node));
+    if (provider->second.capacity_bytes - provider->second.reserved_bytes < group.reserved_bytes) {
+      return refusal(Code::kNoSpace, fmt::format("provider {} has no room for group {}", node, command.group));
+    }
+    added.push_back(node);
+  }
+  for (NodeId node : added) {
+    providers_.at(node).reserved_bytes += group.reserved_bytes;
+    group.held.push_back(node);
+  }
+  group.next = command.next;
+  version_ = instance;
+  return {};
+}
+
+// A former life of a provider was kept only because groups referred to it.
+void Catalog::forget_if_gone(NodeId node) {
+  const wire::CatalogProvider& row = providers_.at(node);
+  if (row.manager || is_referred_to(node)) return;
+  const bool has_later_life = std::ranges::any_of(providers_, [&](const auto& other) {
+    return other.second.name == row.name && other.second.incarnation > row.incarnation;
+  });
+  if (has_later_life) providers_.erase(node);
+}
+
+wire::Reply Catalog::group_moved(Instance instance, const wire::GroupMoved& command) {
+  const auto found = groups_.find(command.group);
+  if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
+  wire::CatalogGroup& group = found->second;
+  if (command.epoch <= group.epoch) return {};
+  const std::vector<NodeId> holders = holders_of(group);
+  const bool intended = command.members.size() == group.members.size() && !has_duplicates(command.members) &&
+                        std::ranges::all_of(command.members, [&](NodeId node) { return contains(holders, node); });
+  if (!intended) return refusal(Code::kInvalid, fmt::format("nobody intended group {} to have these members", command.group));
+  group.epoch = command.epoch;
+  group.members = command.members;
+  group.next.clear();
+  group.held.clear();
+  version_ = instance;
+  for (NodeId node : holders) {
+    if (contains(group.members, node)) continue;
+    providers_.at(node).reserved_bytes -= group.reserved_bytes;
+    forget_if_gone(node);
+  }
+  return {};
+}
+
+}  // namespace juxmem

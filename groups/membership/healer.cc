@@ -1,0 +1,117 @@
+#include "groups/membership/healer.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "groups/placement/replacement.h"
+
+namespace juxmem {
+namespace {
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+
+bool meets(const std::vector<NodeId>& nodes, const std::set<NodeId>& others) {
+  return std::ranges::any_of(nodes, [&](NodeId node) { return others.contains(node); });
+}
+
+// Members of the next epoch that are none of this one.
+std::vector<NodeId> newcomers(const wire::CatalogGroup& group, const std::vector<NodeId>& next) {
+  std::vector<NodeId> added;
+  for (NodeId node : next) {
+    if (!contains(group.members, node)) added.push_back(node);
+  }
+  return added;
+}
+
+// The intent leaves out members only that are away or being emptied. Else the group might lack a quorum of those who hold its state.
+template <typename Providers>
+bool has_reason(const wire::CatalogGroup& group, const Providers& providers) {
+  return std::ranges::all_of(group.members, [&](NodeId node) {
+    const auto row = providers.find(node);
+    return contains(group.next, node) || row == providers.end() || !row->second.up || row->second.draining;
+  });
+}
+
+// How many groups are on their way, and to whom.
+struct Moves {
+  std::size_t groups = 0;
+  std::map<NodeId, std::size_t> to;
+
+  void count(const wire::CatalogGroup& group, const std::vector<NodeId>& next) {
+    ++groups;
+    for (NodeId node : newcomers(group, next)) ++to[node];
+  }
+  bool bears(const wire::CatalogGroup& group, const std::vector<NodeId>& next) {
+    return groups < Healer::kMovesMax && std::ranges::all_of(newcomers(group, next), [&](NodeId node) {
+             return to[node] < Healer::kMovesPerProviderMax;
+           });
+  }
+};
+
+}  // namespace
+
+Healer::Healer(const Timing& timing) : heal_after_ns_(ms_to_ns(timing.heal_after_ms)), repeat_ns_(ms_to_ns(timing.report_ms) * 4) {}
+
+void Healer::start() {
+  down_since_.clear();
+  proposed_at_.clear();
+}
+
+void Healer::watch(TimeNs now, const Providers& providers) {
+  std::erase_if(down_since_, [&](const auto& row) {
+    const auto provider = providers.find(row.first);
+    return provider == providers.end() || provider->second.up;
+  });
+  for (const auto& [node, provider] : providers) {
+    if (!provider.up) down_since_.try_emplace(node, now);
+  }
+}
+
+std::set<NodeId> Healer::lost(TimeNs now, const Providers& providers) const {
+  std::set<NodeId> lost;
+  for (const auto& [node, since] : down_since_) {
+    if (now - since >= heal_after_ns_) lost.insert(node);
+  }
+  for (const auto& [node, provider] : providers) {
+    if (provider.draining) lost.insert(node);
+  }
+  return lost;
+}
+
+std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers, const Groups& groups) {
+  watch(now, providers);
+  const std::set<NodeId> lost_now = lost(now, providers);
+  Moves moves;
+  for (const auto& [number, group] : groups) {
+    if (!group.next.empty()) moves.count(group, group.next);
+  }
+  if (lost_now.empty() && moves.groups == 0) return {};
+  std::vector<wire::CatalogProvider> provider_rows;
+  for (const auto& [node, row] : providers) provider_rows.push_back(row);
+  std::vector<wire::CatalogGroup> group_rows;
+  for (const auto& [number, row] : groups) group_rows.push_back(row);
+
+  std::vector<wire::MoveGroup> proposals;
+  for (const auto& [number, group] : groups) {
+    const bool is_wanted = meets(group.members, lost_now);
+    const bool is_sound = !group.next.empty() && has_reason(group, providers);
+    const bool is_on_its_way = is_sound && !meets(newcomers(group, group.next), lost_now);
+    if (is_on_its_way || (!is_wanted && group.next.empty())) {
+      proposed_at_.erase(number);
+      continue;
+    }
+    std::optional<std::vector<NodeId>> next;
+    if (is_wanted) next = members_without(provider_rows, group_rows, group, lost_now);
+    if (!next && (group.next.empty() || is_sound)) continue;
+    if (next && !moves.bears(group, *next) && group.next.empty()) continue;
+    const auto before = proposed_at_.find(number);
+    if (before != proposed_at_.end() && now - before->second < repeat_ns_) continue;
+    proposed_at_[number] = now;
+    if (next) moves.count(group, *next);
+    proposals.push_back({.group = number, .epoch = group.epoch, .next = next.value_or(std::vector<NodeId>{})});
+  }
+  return proposals;
+}
+
+}  // namespace juxmem

@@ -1,0 +1,84 @@
+#include "groups/placement/replacement.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+
+namespace juxmem {
+namespace {
+
+using Providers = std::span<const wire::CatalogProvider>;
+using Groups = std::span<const wire::CatalogGroup>;
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+
+const wire::CatalogProvider* find(Providers providers, NodeId node) {
+  const auto found = std::ranges::lower_bound(providers, node, {}, &wire::CatalogProvider::node);
+  return found != providers.end() && found->node == node ? &*found : nullptr;
+}
+
+// Providers that can become members, the best first, by site.
+std::map<std::string, std::vector<NodeId>> candidates_of(Providers providers, Groups groups, const wire::CatalogGroup& group,
+                                                         const std::set<NodeId>& lost) {
+  std::map<NodeId, std::uint64_t> groups_of;
+  for (const wire::CatalogGroup& row : groups) {
+    for (const auto* list : {&row.members, &row.held}) {
+      for (NodeId node : *list) ++groups_of[node];
+    }
+  }
+  const auto free_of = [](const wire::CatalogProvider& row) {
+    return row.capacity_bytes - std::min(row.reserved_bytes, row.capacity_bytes);
+  };
+  std::vector<const wire::CatalogProvider*> able;
+  for (const wire::CatalogProvider& row : providers) {
+    const bool takes = row.up && !row.draining && row.capacity_bytes > 0 && !lost.contains(row.node);
+    const bool has_room = contains(group.held, row.node) || free_of(row) >= group.reserved_bytes;
+    if (takes && has_room && !contains(group.members, row.node)) able.push_back(&row);
+  }
+  std::ranges::sort(able, {}, [&](const wire::CatalogProvider* row) {
+    return std::tuple(groups_of[row->node], ~free_of(*row), row->node);
+  });
+  std::map<std::string, std::vector<NodeId>> by_site;
+  for (const wire::CatalogProvider* row : able) by_site[row->site].push_back(row->node);
+  return by_site;
+}
+
+// The places in the list of members, by site.
+std::map<std::string, std::vector<std::size_t>> places_of(Providers providers, const wire::CatalogGroup& group) {
+  std::map<std::string, std::vector<std::size_t>> places;
+  for (std::size_t i = 0; i < group.members.size(); ++i) {
+    const wire::CatalogProvider* row = find(providers, group.members[i]);
+    if (row != nullptr) places[row->site].push_back(i);
+  }
+  return places;
+}
+
+}  // namespace
+
+std::optional<std::vector<NodeId>> members_without(Providers providers, Groups groups, const wire::CatalogGroup& group,
+                                                   const std::set<NodeId>& lost) {
+  std::map<std::string, std::vector<NodeId>> candidates = candidates_of(providers, groups, group, lost);
+  const std::map<std::string, std::vector<std::size_t>> places = places_of(providers, group);
+  std::vector<NodeId> next = group.members;
+  for (const auto& [site, in_site] : places) {
+    std::vector<std::size_t> to_replace;
+    for (std::size_t place : in_site) {
+      if (lost.contains(group.members[place])) to_replace.push_back(place);
+    }
+    std::vector<NodeId>* from = &candidates[site];
+    if (from->size() < to_replace.size() && to_replace.size() == in_site.size()) {
+      const auto other = std::ranges::find_if(candidates, [&](const auto& row) {
+        return !places.contains(row.first) && row.second.size() >= in_site.size();
+      });
+      if (other != candidates.end()) from = &other->second;
+    }
+    const std::size_t count = std::min(from->size(), to_replace.size());
+    for (std::size_t i = 0; i < count; ++i) next[to_replace[i]] = (*from)[i];
+    from->erase(from->begin(), from->begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  if (next == group.members) return std::nullopt;
+  return next;
+}
+
+}  // namespace juxmem

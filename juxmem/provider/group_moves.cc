@@ -1,0 +1,71 @@
+#include "juxmem/provider/group_moves.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "juxmem/base/mutant.h"
+
+namespace juxmem {
+namespace {
+
+constexpr std::uint64_t kLagMax = 4096;  // entries that a member may lack and still counts as holding the log
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+
+bool holds_log(const StreamStatus& status, NodeId node) {
+  const auto found = std::ranges::find(status.members, node, &MemberStatus::node);
+  return found != status.members.end() && found->live && !found->left_behind && found->lag <= kLagMax;
+}
+
+}  // namespace
+
+GroupMoves::GroupMoves(Outbox& outbox, const Timing& timing) : outbox_(outbox), timing_(timing) {}
+
+bool GroupMoves::is_due(TimeNs now) {
+  if (now < next_tick_) return false;
+  next_tick_ = now + ms_to_ns(timing_.report_ms) / 2;
+  return true;
+}
+
+GroupMoves::Verdict GroupMoves::look_at(TimeNs now, Replica& replica, const CatalogView& catalog, NodeId self, NodeId managers) {
+  const wire::CatalogGroup* row = catalog.group(replica.group());
+  if (row == nullptr) return Verdict::kStays;
+  if (replica.epoch() >= row->epoch) {
+    behind_since_.erase(replica.group());
+    if (replica.is_retired() || !replica.leads()) return Verdict::kStays;
+    if (replica.epoch() > row->epoch) {
+      report(replica, managers);
+    } else if (!row->next.empty()) {
+      move(replica, *row, catalog);
+    }
+    return Verdict::kStays;
+  }
+  if (!contains(row->members, self)) return Verdict::kGoes;
+  const TimeNs since = behind_since_.try_emplace(replica.group(), now).first->second;
+  const bool others_teach = replica.epoch() + 1 == row->epoch && now - since < ms_to_ns(timing_.stall_ms);
+  return others_teach && !replica.is_retired() ? Verdict::kStays : Verdict::kReplaced;
+}
+
+void GroupMoves::move(Replica& replica, const wire::CatalogGroup& row, const CatalogView& catalog) const {
+  const StreamStatus status = replica.stream_status();
+  std::vector<StreamMember> next;
+  std::uint64_t able = 0;
+  for (std::size_t i = 0; i < row.next.size(); ++i) {
+    const SiteId site = catalog.site_of(row.next[i]);
+    if (site == 0) return;
+    next.push_back({row.next[i], site});
+    if (holds_log(status, row.next[i])) able |= 1ULL << i;
+  }
+  if (!check_members(next) || !QuorumSystem(next).is_quorum(able)) return;
+  (void)replica.change_members(std::move(next));  // refused: tried again
+}
+
+void GroupMoves::report(const Replica& replica, NodeId managers) {
+  if (mutant("keep_move_to_itself")) return;
+  wire::ReportGroup report{.group = replica.group(), .epoch = replica.epoch(), .members = {}};
+  for (const StreamMember& member : replica.members()) report.members.push_back(member.node);
+  for (NodeId manager = 1; manager <= managers; ++manager) outbox_.to_node(manager, wire::GroupMessage(report));
+}
+
+}  // namespace juxmem

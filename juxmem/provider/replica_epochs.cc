@@ -1,0 +1,70 @@
+// How a replica goes from one epoch of its group to the next.
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "juxmem/base/check.h"
+#include "juxmem/provider/replica.h"
+
+namespace juxmem {
+namespace {
+
+constexpr std::size_t kEarlyMax = 64;  // what comes before this replica has seen the end of its epoch; more is sent again
+
+}  // namespace
+
+void Replica::on_stream(NodeId from, wire::StreamMessage message) {
+  if (is_broken_) return;
+  const std::uint32_t of = std::visit([](const auto& kind) { return kind.stream.epoch; }, message);
+  if (of == epoch()) {
+    stream_.receive(host_.now(), from, std::move(message));
+  } else if (of + 1 == epoch() && former_) {
+    former_->receive(host_.now(), from, std::move(message));
+  } else if (of == epoch() + 1 && !is_retired() && early_.size() < kEarlyMax) {
+    early_.emplace_back(from, std::move(message));
+  }
+}
+
+Status Replica::change_members(std::vector<StreamMember> members) {
+  if (!leads()) return fail(Code::kNotCoordinator);
+  const auto self = std::ranges::find(members, host_.self(), &StreamMember::node);
+  if (self != members.end()) std::rotate(members.begin(), self, self + 1);
+  const Result<Instance> stop = stream_.propose_stop(host_.now(), std::move(members));
+  return stop ? Status{} : std::unexpected(stop.error());
+}
+
+// The Stop is applied, so the state machine is where the next epoch begins. Whatever this node was in the old epoch has ended with it:
+// the stream has told the change of role before.
+void Replica::enter_next_epoch(const StreamEnd& end) {
+  JUXMEM_CHECK(!coordinates_ && machine_->applied() == end.stop);
+  const bool stays = std::ranges::find(end.next.members, host_.self(), &StreamMember::node) != end.next.members.end();
+  if (!stays) {
+    retired_to_ = end.next;
+    early_.clear();
+    return;
+  }
+  config_ = next_config(config_, end.stop, end.next);
+  ++config_.seed;
+  meet_new_members();
+  former_ = std::exchange(stream_, Stream(config_));
+  const TimeNs now = host_.now();
+  stream_.tick(now);
+  for (auto& [from, message] : std::exchange(early_, {})) stream_.receive(now, from, std::move(message));
+}
+
+// Ended streams have nothing but messages to give.
+bool Replica::carry_out_former() {
+  if (!former_) return false;
+  const StreamOutput output = former_->take();
+  for (const Outgoing& outgoing : output.messages) host_.send(outgoing.to, wire::Message(outgoing.message));
+  if (former_->status(host_.now()).end_is_known) former_.reset();
+  return !output.messages.empty();
+}
+
+// Whom to ask instead of this replica; 0: nobody is known.
+NodeId Replica::known_coordinator() const {
+  const NodeId known = retired_to_ ? retired_to_->members.front().node : stream_.coordinator();
+  return known == host_.self() ? 0 : known;
+}
+
+}  // namespace juxmem

@@ -145,7 +145,7 @@ class Grid:
         os.kill(self.providers[name]["pid"], which)
 
     def status(self):
-        return json.loads(self.tool("--grid", self.uri, "status", "-j").stdout)
+        return json.loads(self.tool("status", "-j", "--grid", self.uri).stdout)
 
     def show_logs(self):
         for log in sorted(self.grid_dir.glob("*.log")):

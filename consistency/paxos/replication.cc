@@ -319,7 +319,7 @@ std::vector<MemberStatus> Replication::members(TimeNs now) const {
     if (i == self_) {
       result.push_back({config_.self, true, false, last(), 0});
     } else {
-      result.push_back({quorums_.node(i), is_live(now, peer), is_left_behind(peer), peer.acked, last() - peer.acked});
+      result.push_back({quorums_.node(i), peer.known && is_live(now, peer), is_left_behind(peer), peer.acked, last() - peer.acked});
     }
   }
   return result;

@@ -155,6 +155,16 @@ TEST(Stream, TransferToADeadMemberIsGivenUpInTime) {
   EXPECT_TRUE(cluster.propose(1, "b"));
 }
 
+TEST(Stream, MemberThatHasNeverAnsweredIsNotLive) {
+  StreamCluster cluster(StreamCluster::three());
+  cluster.cut(3);
+  cluster.start();
+  const StreamStatus status = cluster[1].status(cluster.now());
+  ASSERT_EQ(status.members.size(), 3U);
+  EXPECT_TRUE(status.members[1].live);
+  EXPECT_FALSE(status.members[2].live);
+}
+
 TEST(Stream, TransferNeedsTheRoleAndAnotherMember) {
   StreamCluster cluster(StreamCluster::three());
   cluster.start();

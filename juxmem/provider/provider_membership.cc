@@ -36,16 +36,16 @@ void Membership::on_root_coordinator(TimeNs now, NodeId coordinator) {
 }
 
 // A manager that was started again is an ordinary provider at a manager's address: it does not ask itself.
-NodeId Membership::next_manager() {
+NodeId Membership::next_manager(NodeId& last) {
   for (std::size_t i = 0; i < managers_.size(); ++i) {
-    last_asked_ = last_asked_ % static_cast<NodeId>(managers_.size()) + 1;
-    if (managers_[last_asked_ - 1] != what_.address || what_.manager) return last_asked_;
+    last = last % static_cast<NodeId>(managers_.size()) + 1;
+    if (managers_[last - 1] != what_.address || what_.manager) return last;
   }
   return 0;
 }
 
 void Membership::send_join() {
-  const NodeId asked = coordinator_ != 0 ? coordinator_ : next_manager();
+  const NodeId asked = coordinator_ != 0 ? coordinator_ : next_manager(last_reported_to_);
   if (asked != 0) outbox_.to_node(asked, wire::GroupMessage(wire::Join{what_}));
   coordinator_ = 0;  // asked once; another answer names it again
 }
@@ -61,14 +61,14 @@ void Membership::tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalo
   if (now >= report_at_) {
     report_at_ = now + ms_to_ns(timing_.report_ms);
     const wire::Report report{.node = self_, .incarnation = what_.incarnation, .used_bytes = used_bytes, .progress = ++progress_};
-    const NodeId other = next_manager();
+    const NodeId other = next_manager(last_reported_to_);
     if (coordinator_ != 0) outbox_.to_node(coordinator_, wire::GroupMessage(report));
     if (other != 0 && other != coordinator_) outbox_.to_node(other, wire::GroupMessage(report));
   }
   if (!catalog_is_local_ && now >= watch_at_) {
     const bool is_known = catalog_version != 0;
     watch_at_ = now + ms_to_ns(is_known ? timing_.report_ms * kReportsPerWatch : timing_.resend_ms);
-    if (const NodeId asked = next_manager(); asked != 0) {
+    if (const NodeId asked = next_manager(last_watched_); asked != 0) {
       outbox_.to_node(asked, wire::GroupMessage(wire::WatchCatalog{.have = catalog_version}));
     }
   }

@@ -42,7 +42,8 @@ class Membership {
   const std::string& refusal() const { return refusal_; }
 
  private:
-  NodeId next_manager();
+  // The one after `last`, which it becomes. 0: there is none.
+  NodeId next_manager(NodeId& last);
   void send_join();
 
   Outbox& outbox_;
@@ -53,7 +54,9 @@ class Membership {
   bool catalog_is_local_ = false;
   NodeId self_ = 0;
   NodeId coordinator_ = 0;  // of the root, as believed
-  NodeId last_asked_ = 0;
+  // Each goes round by itself: a common round would bring the rarer questions always to the same managers.
+  NodeId last_reported_to_ = 0;
+  NodeId last_watched_ = 0;
   std::uint64_t progress_ = 0;
   TimeNs join_at_ = 0;
   TimeNs report_at_ = 0;

@@ -173,6 +173,8 @@ void ClientCore::abandon(SectionId id) {
   if (found == sections_.end()) return;
   const Section section = found->second;
   sections_.erase(found);
+  // What was handed in goes no further, and nobody waits for its answers.
+  if (section.release != nullptr && !section.releasing) section.release->settled = true;
   if (section.term == term_ && !section.releasing && !stopped_) {
     let_go(section.agent_section, section.block, deadline_after(-1));
   }

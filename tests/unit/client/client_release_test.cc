@@ -186,7 +186,9 @@ TEST(ClientRelease, ASectionMayBeGivenUpAfterTheFirstChanges) {
   const auto requests = world.take<wire::ReleaseRequest>("a");
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_TRUE(std::get<wire::ReleaseRequest>(requests[1].body).ranges.empty());
-  world.answer("a", released(requests[0], 0));
+  wire::ClientAnswer refusal = released(requests[0], 0);
+  refusal.code = Code::kOwnerDead;
+  world.answer("a", refusal);
   world.answer("a", released(requests[1], 0));
   EXPECT_EQ(world.core().open_sections(), 0U);
 }

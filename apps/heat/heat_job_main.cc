@@ -4,12 +4,11 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "apps/heat/layout.h"
 #include "apps/heat/map_loader.h"
 #include "apps/heat/shared_block.h"
+#include "apps/program_options/program_options.h"
 
 namespace juxmem::heat {
 namespace {
@@ -259,32 +259,24 @@ Status run_rank(const JobOptions& wanted, int rank, int ranks) {
   return {};
 }
 
-Result<JobOptions> parse(int argc, char** argv, bool& help) {
-  JobOptions wanted;
-  options::options_description described(
-      "Usage: mpirun -n RANKS heat_job [options]\n"
-      "Diffuses heat over the world's land and sea, sharing bands and their edges through a JuxMem grid ($JUXMEM_GRID)\n"
-      "that holds the outlines of dcw-gmt.nc under dcw/.\n\nOptions");
-  described.add_options()("help,h", "this text")(
-      "steps", options::value(&wanted.steps)->default_value(wanted.steps), "time steps")(
+// Nothing if the job is to go on with `wanted`; otherwise the exit code.
+std::optional<int> parse(int argc, char** argv, std::uint32_t ranks, JobOptions& wanted) {
+  ProgramOptions line("heat_job",
+                      "Usage: mpirun -n RANKS heat_job [options]\n"
+                      "Diffuses heat over the world's land and sea, sharing bands and their edges through a JuxMem grid ($JUXMEM_GRID)\n"
+                      "that holds the outlines of dcw-gmt.nc under dcw/.");
+  line.add()("steps", options::value(&wanted.steps)->default_value(wanted.steps), "time steps")(
       "frame-every", options::value(&wanted.frame_every)->default_value(wanted.frame_every), "steps between two published fields")(
       "width", options::value(&wanted.raster.width)->default_value(wanted.raster.width), "columns of the raster")(
       "height", options::value(&wanted.raster.height)->default_value(wanted.raster.height), "rows of the raster")(
       "countries", options::value(&wanted.countries)->default_value(wanted.countries), "list of countries")(
       "summary", options::value(&wanted.summary), "file for the numbers, as JSON");
-  options::variables_map values;
-  try {
-    options::store(options::parse_command_line(argc, argv, described), values);
-    options::notify(values);
-  } catch (const options::error& error) {
-    return fail(Code::kInvalid, error.what());
-  }
-  help = values.count("help") > 0;
-  if (help) std::printf("%s", [&] { std::ostringstream text; text << described; return text.str(); }().c_str());
+  if (const auto code = line.parse(argc, argv)) return code;
   const bool sizes_fit = wanted.steps > 0 && wanted.frame_every > 0 && wanted.raster.width >= 8 && wanted.raster.height >= 8 &&
                          wanted.raster.width <= 65536 && wanted.raster.height <= 32768;
-  if (!sizes_fit) return fail(Code::kInvalid, "steps and frame-every must be positive, the raster at least 8 x 8");
-  return wanted;
+  if (!sizes_fit) return line.wrong("steps and frame-every must be positive, the raster at least 8 x 8");
+  if (ranks > wanted.raster.height / 2) return line.wrong("more ranks than half the rows of the raster");
+  return std::nullopt;
 }
 
 int run_job(int argc, char** argv) {
@@ -292,15 +284,9 @@ int run_job(int argc, char** argv) {
   int ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  bool help = false;
-  const auto wanted = parse(argc, argv, help);
-  if (!wanted || static_cast<std::uint32_t>(ranks) > wanted->raster.height / 2) {
-    const std::string reason = wanted ? "more ranks than half the rows of the raster" : wanted.error().detail;
-    std::fprintf(stderr, "heat_job: %s; see heat_job --help\n", reason.c_str());
-    return 2;
-  }
-  if (help) return 0;
-  const Status ran = run_rank(*wanted, rank, ranks);
+  JobOptions wanted;
+  if (const auto code = parse(argc, argv, static_cast<std::uint32_t>(ranks), wanted)) return *code;
+  const Status ran = run_rank(wanted, rank, ranks);
   if (ran) return 0;
   std::fprintf(stderr, "heat_job: rank %d: %s\n", rank, to_string(ran.error()).c_str());
   MPI_Abort(MPI_COMM_WORLD, 1);

@@ -3,14 +3,12 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -20,6 +18,7 @@
 #include "apps/process/process.h"
 #include "apps/heat/shared_block.h"
 #include "apps/juxmem/local_grid.h"
+#include "apps/program_options/program_options.h"
 #include "juxmem/base/types.h"
 
 namespace juxmem::heat {
@@ -299,38 +298,22 @@ Result<bool> MainJob::run() {
 
 int run_main(int argc, char** argv) {
   RunOptions wanted;
-  options::options_description described(
-      "Usage: heat_run [options]\n"
-      "Starts a grid of two sites, imports the outlines of the world's countries, lets two MPI jobs share a heat field, kills two\n"
-      "providers meanwhile and compares the result with a serial computation.\n\nOptions");
-  described.add_options()("help,h", "this text")("short", options::bool_switch(&wanted.brief), "a small map and few steps (for tests)")(
+  ProgramOptions line("heat_run",
+                      "Usage: heat_run [options]\n"
+                      "Starts a grid of two sites, imports the outlines of the world's countries, lets two MPI jobs share a heat field,\n"
+                      "kills two providers meanwhile and compares the result with a serial computation.");
+  line.add()("short", options::bool_switch(&wanted.brief), "a small map and few steps (for tests)")(
       "steps", options::value(&wanted.steps), "time steps (900; short: 120)")(
       "out", options::value(&wanted.out)->default_value(wanted.out), "folder for the results")(
       "outlines", options::value(&wanted.outlines)->default_value(wanted.outlines), "file with the outlines (package gmt-dcw)")(
       "keep", options::bool_switch(&wanted.keep), "leave the grid running");
-  options::variables_map values;
-  try {
-    options::store(options::parse_command_line(argc, argv, described), values);
-    options::notify(values);
-  } catch (const options::error& error) {
-    std::fprintf(stderr, "heat_run: %s; see heat_run --help\n", error.what());
-    return 2;
-  }
-  if (values.count("help") > 0) {
-    std::ostringstream text;
-    text << described;
-    std::printf("%s", text.str().c_str());
-    return 0;
-  }
+  if (const auto code = line.parse(argc, argv)) return *code;
   if (wanted.brief) {
     wanted.raster = {360, 180};
     wanted.frame_every = 20;
-    if (values.count("steps") == 0) wanted.steps = 120;
+    if (!line.given("steps")) wanted.steps = 120;
   }
-  if (wanted.steps < 3) {
-    std::fprintf(stderr, "heat_run: at least 3 steps are needed\n");
-    return 2;
-  }
+  if (wanted.steps < 3) return line.wrong("at least 3 steps are needed");
   const auto good = MainJob(wanted).run();
   if (!good) {
     std::fprintf(stderr, "heat_run: %s\n", to_string(good.error()).c_str());

@@ -4,11 +4,9 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -16,6 +14,7 @@
 #include "apps/heat/layout.h"
 #include "apps/heat/outlines.h"
 #include "apps/heat/shared_block.h"
+#include "apps/program_options/program_options.h"
 
 namespace juxmem::heat {
 namespace {
@@ -213,25 +212,12 @@ int run_watch(int argc, char** argv) {
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   WatchOptions wanted;
-  options::options_description described(
-      "Usage: mpirun -n RANKS heat_watch [options]\n"
-      "Follows heat_job through its grid ($JUXMEM_GRID): pictures and a table of the countries' mean temperatures.\n\nOptions");
-  described.add_options()("help,h", "this text")("out", options::value(&wanted.out)->default_value(wanted.out), "folder for the results")(
+  ProgramOptions line("heat_watch",
+                      "Usage: mpirun -n RANKS heat_watch [options]\n"
+                      "Follows heat_job through its grid ($JUXMEM_GRID): pictures and a table of the countries' mean temperatures.");
+  line.add()("out", options::value(&wanted.out)->default_value(wanted.out), "folder for the results")(
       "countries", options::value(&wanted.countries)->default_value(wanted.countries), "list of countries");
-  options::variables_map values;
-  try {
-    options::store(options::parse_command_line(argc, argv, described), values);
-    options::notify(values);
-  } catch (const options::error& error) {
-    std::fprintf(stderr, "heat_watch: %s; see heat_watch --help\n", error.what());
-    return 2;
-  }
-  if (values.count("help") > 0) {
-    std::ostringstream text;
-    text << described;
-    std::printf("%s", text.str().c_str());
-    return 0;
-  }
+  if (const auto code = line.parse(argc, argv)) return *code;
   const Status ran = run_rank(wanted, rank, ranks);
   if (ran) return 0;
   std::fprintf(stderr, "heat_watch: rank %d: %s\n", rank, to_string(ran.error()).c_str());

@@ -6,13 +6,14 @@ MAKEFLAGS += --no-print-directory
 
 BUILD ?= build
 SEEDS ?= 2000
+MINUTES ?= 10
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 SETUP := juxmem/packaging/setup.sh
 CONFIGURE = cmake -S . -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 QUIET_CONFIGURE = $(CONFIGURE) --log-level=WARNING
 
-.PHONY: help setup build run test bench sim mutants asan tsan fuzz format tidy install clean
+.PHONY: help setup build run test bench chaos sim mutants asan tsan fuzz format tidy install clean
 
 help: ## this list
 	@echo "JuxMem: shared, replicated memory for the jobs of a grid"
@@ -44,6 +45,13 @@ bench: ## measure against the floor and against peers (BENCHMARKS.md)
 	@$(BUILD)/bin/stream_bench
 	@$(BUILD)/bin/log_bench $(BUILD)
 	@$(BUILD)/bin/section_bench
+	@$(BUILD)/bin/recovery_bench --out $(BUILD)/bench
+	@$(BUILD)/bin/recovery_bench --out $(BUILD)/bench --coordinator
+
+chaos: setup ## real processes, faults of all kinds, a judged history: make chaos MINUTES=10 [SEED=n]
+	@$(QUIET_CONFIGURE) -B $(BUILD) -DJUXMEM_TESTS=ON
+	@ninja -C $(BUILD) --quiet juxmemd juxmem_cli chaos_client chaos_check
+	@python3 tests/chaos/chaos.py $(BUILD)/bin --minutes $(MINUTES) $${SEED:+--seed $$SEED}
 
 sim: build ## simulate SEEDS grids with faults: make sim SEEDS=100000
 	@$(BUILD)/tests/sim/sim --seeds $(SEEDS)

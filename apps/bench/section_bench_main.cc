@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/program_options.hpp>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,7 +11,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +20,7 @@
 #include "apps/bench/peer_etcd.h"
 #endif
 #include "apps/juxmem/local_grid.h"
+#include "apps/program_options/program_options.h"
 #include "juxmem/base/result.h"
 #include "juxmem/env/key_file.h"
 
@@ -249,29 +248,16 @@ void print(const std::vector<Row>& rows) {
 
 int run_main(int argc, char** argv) {
   BenchOptions wanted;
-  options::options_description described(
-      "Usage: section_bench [options]\n"
-      "Starts three providers of one site on loopback and measures sections as ratios to bare ZeroMQ and to etcd.\n\nOptions");
-  described.add_options()("help,h", "this text")("quick", options::bool_switch(&wanted.quick), "few repetitions, for a first look")(
+  ProgramOptions line("section_bench",
+                      "Usage: section_bench [options]\n"
+                      "Starts three providers of one site on loopback and measures sections as ratios to bare ZeroMQ and to etcd.");
+  line.add()("quick", options::bool_switch(&wanted.quick), "few repetitions, for a first look")(
       "no-etcd", options::bool_switch(&wanted.no_etcd), "leave the peer out")(
       "only", options::value(&wanted.only)->value_name("PART"), "one part alone: small, large or puts")(
       "key", options::bool_switch(&wanted.key), "with a key: all connections are encrypted (the floor is not)");
-  options::variables_map values;
-  try {
-    options::store(options::parse_command_line(argc, argv, described), values);
-    options::notify(values);
-    if (!wanted.only.empty() && wanted.only != "small" && wanted.only != "large" && wanted.only != "puts") {
-      throw options::error("--only takes small, large or puts");
-    }
-  } catch (const options::error& error) {
-    std::fprintf(stderr, "section_bench: %s; see section_bench --help\n", error.what());
-    return 2;
-  }
-  if (values.count("help") > 0) {
-    std::ostringstream text;
-    text << described;
-    std::printf("%s", text.str().c_str());
-    return 0;
+  if (const auto code = line.parse(argc, argv)) return *code;
+  if (!wanted.only.empty() && wanted.only != "small" && wanted.only != "large" && wanted.only != "puts") {
+    return line.wrong("--only takes small, large or puts");
   }
   if (wanted.quick) {
     wanted.rounds = 3;

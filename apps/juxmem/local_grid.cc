@@ -162,7 +162,8 @@ Status write_description(const LocalGrid& grid) {
                     {"site", provider.site},
                     {"address", provider.address},
                     {"pid", provider.pid},
-                    {"started", provider.started}});
+                    {"started", provider.started},
+                    {"command", provider.command}});
   }
   const std::string path = file_of(grid.dir);
   const std::string temporary = path + ".new";
@@ -170,6 +171,31 @@ Status write_description(const LocalGrid& grid) {
   file << json{{"uri", grid.uri()}, {"providers", rows}}.dump(2) << '\n';
   file.close();
   if (!file || rename(temporary.c_str(), path.c_str()) != 0) return fail(Code::kIo, "cannot write " + path);
+  return {};
+}
+
+Status launch(const std::string& dir, LocalProvider& provider) {
+  std::error_code ignored;
+  fs::remove(ready_file_of(dir, provider.name), ignored);
+  auto pid = spawn_detached(provider.command, log_of(dir, provider.name));
+  if (!pid) return std::unexpected(pid.error());
+  provider.pid = *pid;
+  if (const auto facts = facts_of(*pid)) provider.started = facts->started;
+  return {};
+}
+
+Status wait_until_ready(const std::string& dir, const LocalProvider& provider, SteadyClock::time_point deadline) {
+  const std::string log = log_of(dir, provider.name);
+  while (access(ready_file_of(dir, provider.name).c_str(), F_OK) != 0) {
+    if (!runs(provider)) {
+      return fail(Code::kIo, fmt::format("provider {} ended at its start: {}", provider.name, last_line_of(log)));
+    }
+    if (SteadyClock::now() >= deadline) {
+      return fail(Code::kTryAgain, fmt::format("provider {} was not ready in time; its log is {} and ends with: {}", provider.name, log,
+                                               last_line_of(log)));
+    }
+    std::this_thread::sleep_for(kPollEvery);
+  }
   return {};
 }
 
@@ -184,10 +210,16 @@ class Starter {
   Result<LocalGrid> run(const std::string& program, std::int64_t limit_ms) {
     Status good = choose_addresses();
     for (LocalProvider& provider : grid_.providers) {
-      if (good) good = start(program, provider);
+      std::error_code ignored;
+      fs::remove(log_of(grid_.dir, provider.name), ignored);
+      provider.command = command_of(program, provider);
+      if (good) good = launch(grid_.dir, provider);
     }
     if (good) good = write_description(grid_);
-    if (good) good = wait_until_ready(limit_ms);
+    const auto deadline = SteadyClock::now() + std::chrono::milliseconds(limit_ms);
+    for (const LocalProvider& provider : grid_.providers) {
+      if (good) good = wait_until_ready(grid_.dir, provider, deadline);
+    }
     if (good) return grid_;
     for (std::size_t i = 0; i < grid_.providers.size(); ++i) {
       if (grid_.providers[i].pid == 0) grid_.providers.resize(i);
@@ -205,7 +237,7 @@ class Starter {
         const auto port = free_port(random, taken);
         if (!port) return fail(Code::kIo, "no free port was found on 127.0.0.1");
         grid_.providers.push_back(
-            {fmt::format("{}-{}", site.name, number), site.name, fmt::format("tcp://127.0.0.1:{}", *port), 0, 0});
+            {fmt::format("{}-{}", site.name, number), site.name, fmt::format("tcp://127.0.0.1:{}", *port), 0, 0, {}});
         if (number <= kManagersPerSiteMax) {
           managers_ += (managers_.empty() ? "" : ",") + grid_.providers.back().address;
           manager_names_.insert(grid_.providers.back().name);
@@ -215,38 +247,13 @@ class Starter {
     return {};
   }
 
-  Status start(const std::string& program, LocalProvider& provider) {
-    std::error_code ignored;
-    fs::remove(log_of(grid_.dir, provider.name), ignored);
-    fs::remove(ready_file_of(grid_.dir, provider.name), ignored);
+  std::vector<std::string> command_of(const std::string& program, const LocalProvider& provider) const {
     std::vector<std::string> words = {program,    "--name",     provider.name,    "--site",   provider.site,
                                       "--listen", provider.address, "--join",     managers_,  "--memory",
                                       std::to_string(memory_bytes_), "--ready-file", ready_file_of(grid_.dir, provider.name)};
     if (manager_names_.contains(provider.name)) words.push_back("--manager");
     if (!key_file_.empty()) words.insert(words.end(), {"--key-file", key_file_});
-    auto pid = spawn_detached(std::move(words), log_of(grid_.dir, provider.name));
-    if (!pid) return std::unexpected(pid.error());
-    provider.pid = *pid;
-    if (const auto facts = facts_of(*pid)) provider.started = facts->started;
-    return {};
-  }
-
-  Status wait_until_ready(std::int64_t limit_ms) {
-    const auto deadline = SteadyClock::now() + std::chrono::milliseconds(limit_ms);
-    for (const LocalProvider& provider : grid_.providers) {
-      const std::string log = log_of(grid_.dir, provider.name);
-      while (access(ready_file_of(grid_.dir, provider.name).c_str(), F_OK) != 0) {
-        if (!runs(provider)) {
-          return fail(Code::kIo, fmt::format("provider {} ended at its start: {}", provider.name, last_line_of(log)));
-        }
-        if (SteadyClock::now() >= deadline) {
-          return fail(Code::kTryAgain, fmt::format("provider {} was not ready within {} ms; its log is {} and ends with: {}",
-                                                   provider.name, limit_ms, log, last_line_of(log)));
-        }
-        std::this_thread::sleep_for(kPollEvery);
-      }
-    }
-    return {};
+    return words;
   }
 
   const std::vector<LocalSite>& sites_;
@@ -332,12 +339,32 @@ Result<LocalGrid> LocalGrid::load(const std::string& dir) {
   try {
     LocalGrid grid{dir, {}};
     for (const json& row : document.at("providers")) {
-      grid.providers.push_back({row.at("name"), row.at("site"), row.at("address"), row.at("pid"), row.at("started")});
+      grid.providers.push_back({row.at("name"), row.at("site"), row.at("address"), row.at("pid"), row.at("started"),
+                                row.at("command")});
     }
     return grid;
   } catch (const json::exception&) {
     return fail(Code::kInvalid, fmt::format("{} is damaged", file_of(dir)));
   }
+}
+
+Status LocalGrid::start_again(const std::vector<std::string>& names, std::int64_t limit_ms) {
+  const auto deadline = SteadyClock::now() + std::chrono::milliseconds(limit_ms);
+  std::vector<LocalProvider*> chosen;
+  for (const std::string& name : names) {
+    const auto found = std::ranges::find(providers, name, &LocalProvider::name);
+    if (found == providers.end()) return fail(Code::kNotFound, fmt::format("the grid in {} has no provider {}", dir, name));
+    if (runs(*found)) return fail(Code::kBusy, fmt::format("provider {} still runs", name));
+    chosen.push_back(&*found);
+  }
+  for (LocalProvider* provider : chosen) {
+    if (Status good = launch(dir, *provider); !good) return good;
+  }
+  if (Status good = write_description(*this); !good) return good;
+  for (LocalProvider* provider : chosen) {
+    if (Status good = wait_until_ready(dir, *provider, deadline); !good) return good;
+  }
+  return {};
 }
 
 Status LocalGrid::stop(std::int64_t limit_ms) {

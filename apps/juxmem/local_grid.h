@@ -25,6 +25,7 @@ struct LocalProvider {
   std::string address;
   pid_t pid = 0;
   std::uint64_t started = 0;  // by the machine's clock: with the pid, it names the process for ever
+  std::vector<std::string> command;
 };
 
 // What for: the running local grid as its folder describes it (DIR/grid.json).
@@ -44,6 +45,9 @@ struct LocalGrid {
                                  std::int64_t limit_ms, const std::string& key_file = {});
   // Reads DIR/grid.json. kNotFound if no grid was started there.
   static Result<LocalGrid> load(const std::string& dir);
+  // Starts providers that have ended again, by name, with the same command and address, waits until they serve, and writes DIR/grid.json.
+  // Errors: kNotFound (no such name), kBusy (it runs), kIo, kTryAgain (not ready within the limit).
+  Status start_again(const std::vector<std::string>& names, std::int64_t limit_ms);
   // Ends the processes that still run (SIGTERM, then SIGKILL at the limit) and removes what they left.
   Status stop(std::int64_t limit_ms);
 };

@@ -3,7 +3,7 @@
 # Quick and silent when nothing is missing. Without the right to install, it prints the one command that does it.
 set -eu
 
-packages="g++ make cmake ninja-build ccache pkg-config python3 mandoc
+packages="g++ make cmake ninja-build ccache pkg-config python3 iproute2 mandoc
   cppzmq-dev libzmq3-dev libflatbuffers-dev flatbuffers-compiler
   libboost-program-options-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev liburing-dev libgtest-dev
   openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools libpng-dev gmt-dcw"
@@ -12,7 +12,7 @@ for purpose in "$@"; do
     fuzz)   packages="$packages clang-19 libclang-rt-19-dev" ;;
     tidy)   packages="$packages clang-19 clang-tidy-19" ;;
     format) packages="$packages clang-format-19" ;;
-    bench)  packages="$packages etcd-server libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc" ;;
+    bench)  packages="$packages gnuplot-nox etcd-server libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc" ;;
     *) echo "setup.sh: unknown purpose '$purpose' (fuzz, tidy, format, bench)" >&2; exit 2 ;;
   esac
 done

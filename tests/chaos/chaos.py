@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+"""Real providers and clients while things go wrong: chaos.py FOLDER_OF_PROGRAMS [--minutes N] [--seed S]
+
+Clients do sections on counters, registers and blocks of many pages and write down what they did. Meanwhile providers are killed, stopped
+and partitioned off, drained, started again and added; clients are killed and stopped. One provider at a time is in trouble, which the
+copies of every block survive; now and then, announced, so many are stopped that nothing can go on. The histories must be linearizable,
+every acknowledged section must be there at the end, nobody may end by himself, and the grid must be whole again after each fault."""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import chaos_grid
+import chaos_net
+from chaos_grid import Failed
+
+# Site, providers, of which managers. Groups of the shapes below have room to heal in their sites.
+SITES = [("rennes", 4, 3), ("sophia", 2, 1), ("nancy", 2, 1)]
+SHAPES = [(1, 3), (3, 1)]
+KINDS = [("counter", 3), ("register", 3), ("pages", 2), ("large", 1)]
+GENERATION_S = 8  # so long clients work on the same blocks: the histories of blocks stay short enough to be judged
+EXTRAS_MAX = 2
+ENVIRONMENT = {"JUXMEM_HEAL_AFTER_MS": "1000"}
+
+
+class Blocks:
+    """The blocks the clients work on: every generation is read once more and freed when all clients have left it."""
+
+    def __init__(self, grid, clients, folder):
+        self.grid, self.clients, self.folder = grid, clients, folder
+        self.generation = 0
+        self.waiting = collections.deque()  # (generation, blocks)
+        self.words = []
+        self.began = 0.0
+
+    def tick(self, numbers):
+        if time.monotonic() - self.began >= GENERATION_S:
+            self.next_generation()
+        while self.waiting and all(client.switched_to > self.waiting[0][0] for client in self.clients):
+            self.retire(self.waiting.popleft()[1], numbers)
+
+    def next_generation(self):
+        if self.words:
+            self.waiting.append((self.generation, self.words))
+        self.generation += 1
+        self.words = []
+        for sites, nodes in SHAPES:
+            for kind, count in KINDS:
+                done = self.grid.run(self.grid.bin_dir / "chaos_client", "allocate", self.grid.uri(), kind, count, sites, nodes, "memory")
+                self.words += [f"{block}:{kind}" for block in done.stdout.split()]
+        for client in self.clients:
+            client.give(self.generation, self.words)
+        self.began = time.monotonic()
+
+    def retire(self, words, numbers):
+        number = next(numbers)
+        self.grid.run(self.grid.bin_dir / "chaos_client", "last", self.grid.uri(), self.folder / f"last-{number}.history", number, *words,
+                      limit_s=300)
+        self.grid.run(self.grid.bin_dir / "chaos_client", "free", self.grid.uri(), *(word.split(":")[0] for word in words), limit_s=300)
+
+    def finish(self, numbers):
+        """When the clients have ended."""
+        for _, words in self.waiting:
+            self.retire(words, numbers)
+        self.retire(self.words, numbers)
+
+
+class Chaos:
+    def __init__(self, bin_dir, folder, network, seed):
+        self.dice = random.Random(seed)
+        self.folder = folder
+        self.network = network
+        self.grid = chaos_grid.Grid(bin_dir, folder, network, ENVIRONMENT)
+        for site, count, managers in SITES:
+            for number in range(1, count + 1):
+                self.grid.add(f"{site}-{number}", site, number <= managers)
+        self.numbers = iter(range(seed % 1000 * 10000 + 1, 1 << 23))
+        self.clients = [chaos_grid.LoadClient(self.grid, f"{site}-{number}") for site, number in
+                        (("rennes", 1), ("rennes", 4), ("sophia", 2), ("nancy", 1), ("nancy", 2))]
+        self.blocks = Blocks(self.grid, self.clients, folder)
+        self.extras = 0
+        self.lost_managers = set()
+        self.recoveries = collections.defaultdict(list)  # fault -> seconds from its end until the grid was whole
+        self.announced = []  # (from, to) in ns
+        self.client_faults = collections.Counter()
+
+    # ---- the run ------------------------------------------------------------------------------------------------
+
+    def run(self, seconds):
+        self.grid.start_all()
+        self.say("a grid of", len(self.grid.providers), "providers and", len(self.clients), "clients")
+        chaos_grid.wait_until_whole(self.grid)
+        for client in self.clients:
+            self.start_client(client)
+        self.blocks.next_generation()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.live(self.dice.uniform(0.5, 2))
+            self.one_fault()
+        self.say("calm")
+        for client in self.clients:
+            client.finish()
+        self.blocks.finish(self.numbers)
+
+    def one_fault(self):
+        faults = [(self.kill_provider, 4), (self.stop_provider, 3), (self.drain_provider, 1), (self.kill_client, 2), (self.stop_client, 2),
+                  (self.stop_the_grid, 1)]
+        if self.network.can_partition:
+            faults.append((self.isolate_provider, 3))
+        if self.extras < EXTRAS_MAX:
+            faults.append((self.add_provider, 1))
+        names, weights = zip(*faults)
+        fault = self.dice.choices(names, weights)[0]
+        fault()
+        if fault in (self.kill_client, self.stop_client):
+            self.client_faults[fault.__name__] += 1
+            return
+        took = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
+        self.recoveries[fault.__name__].append(took)
+        self.say(f"whole again after {took:.1f} s")
+
+    def live(self, seconds):
+        """The clients work; nothing is done to the grid."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.grid.check_alive()
+            for client in self.clients:
+                client.listen()
+            self.blocks.tick(self.numbers)
+            time.sleep(0.05)
+
+    def say(self, *words):
+        print(f"{time.monotonic() - BEGUN:6.1f} s ", *words, flush=True)
+
+    # ---- faults of providers --------------------------------------------------------------------------------------
+
+    def victim(self, may_lose_manager=False):
+        """One whose loss the root survives, too: it has five managers and cannot replace those that were killed."""
+        left = [row.name for row in self.grid.running()
+                if may_lose_manager and not self.lost_managers and row.name.startswith("rennes") or not row.is_manager]
+        return self.dice.choice(left)
+
+    def any_provider(self):
+        """For what does not lose a manager for ever. The second one lost in its site would be too many."""
+        return self.dice.choice([row.name for row in self.grid.running()
+                                 if not (row.is_manager and self.lost_managers and row.site == "rennes")])
+
+    def kill_provider(self):
+        name = self.victim(may_lose_manager=True)
+        if self.grid.providers[name].is_manager:
+            self.lost_managers.add(name)
+            self.grid.providers[name].is_manager = False
+        away = self.dice.choice([0, self.dice.uniform(0, 2), self.dice.uniform(2, 6)])
+        self.say(f"kill {name}, back in {away:.1f} s")
+        self.grid.kill(name)
+        self.live(away)
+        self.grid.start(name)
+
+    def stop_provider(self):
+        name = self.any_provider()
+        away = self.dice.choice([self.dice.uniform(0.1, 1), self.dice.uniform(1, 5)])
+        self.say(f"stop {name} for {away:.1f} s")
+        self.grid.signal(name, signal.SIGSTOP)
+        self.live(away)
+        self.grid.signal(name, signal.SIGCONT)
+
+    def isolate_provider(self):
+        name = self.any_provider()
+        away = self.dice.choice([self.dice.uniform(0.1, 1), self.dice.uniform(1, 6)])
+        self.say(f"cut {name} off for {away:.1f} s")
+        self.network.isolate(name)
+        self.live(away)
+        self.network.rejoin(name)
+
+    def drain_provider(self):
+        name = self.victim()
+        self.say(f"drain {name}, switch it off and start it again")
+        self.grid.tool("provider", "drain", name, "--wait-s", 100)
+        self.grid.terminate(name)
+        self.live(self.dice.uniform(0, 2))
+        self.grid.start(name)
+
+    def add_provider(self):
+        self.extras += 1
+        site = self.dice.choice(SITES)[0]
+        name = f"{site}-extra-{self.extras}"
+        self.say(f"add {name}")
+        self.grid.add(name, site)
+        self.grid.start(name)
+
+    def stop_the_grid(self):
+        """Announced: nothing can be acknowledged meanwhile, and nothing may be lost."""
+        away = self.dice.uniform(0.5, 4)
+        self.say(f"stop all providers for {away:.1f} s (announced)")
+        begun = time.monotonic_ns()
+        names = [row.name for row in self.grid.running()]
+        for name in names:
+            self.grid.signal(name, signal.SIGSTOP)
+        time.sleep(away)
+        self.dice.shuffle(names)
+        for name in names:
+            self.grid.signal(name, signal.SIGCONT)
+        took = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
+        self.announced.append((begun, time.monotonic_ns()))
+        self.say(f"served again within {took:.1f} s")
+
+    # ---- clients ------------------------------------------------------------------------------------------------------
+
+    def start_client(self, client):
+        number = next(self.numbers)
+        client.start(number, self.folder / f"client-{number}.history")
+        if self.blocks.words:
+            client.give(self.blocks.generation, self.blocks.words)
+
+    def kill_client(self):
+        client = self.dice.choice(self.clients)
+        self.say(f"kill the client on {client.node}")
+        client.kill()
+        self.start_client(client)
+
+    def stop_client(self):
+        client = self.dice.choice(self.clients)
+        away = self.dice.uniform(0.1, 4)
+        self.say(f"stop the client on {client.node} for {away:.1f} s")
+        client.process.send_signal(signal.SIGSTOP)
+        self.live(away)
+        client.process.send_signal(signal.SIGCONT)
+
+    # ---- the judgement ----------------------------------------------------------------------------------------------
+
+    def judge(self):
+        windows = [f"--announced={begun}:{ended}" for begun, ended in self.announced]
+        done = self.grid.run(self.grid.bin_dir / "chaos_check", *windows, *chaos_grid.histories_in(self.folder), limit_s=900, check=False)
+        if done.returncode > 1:
+            raise Failed(f"chaos_check: {done.stdout}")
+        return json.loads(done.stdout)
+
+    def report(self, facts):
+        print(f"\nsections acknowledged   {facts['acknowledged']:9}   on {facts['blocks']} blocks")
+        print(f"lost, unknown, refused  {facts['lost']:9}   {facts['unknown']}, {facts['refused']}")
+        print(f"longest section         {facts['longest_section_ms']:9.0f} ms   outside of {len(self.announced)} announced outages")
+        print(f"longest stall           {facts['longest_stall_ms']:9.0f} ms   in which no client had a section acknowledged, likewise")
+        for name, times in sorted(self.recoveries.items()):
+            print(f"{name.replace('_', ' '):23} {len(times):9}   whole again after {sum(times) / len(times):.1f} s on average, "
+                  f"{max(times):.1f} s at most")
+        for name, count in sorted(self.client_faults.items()):
+            print(f"{name.replace('_', ' '):23} {count:9}")
+        verdict = "linearizable" if not facts["problems"] else "NOT EXPLAINED"
+        print(f"history                 {verdict}" + (f", {facts['too_hard']} blocks were too hard to judge" if facts["too_hard"] else ""))
+        for problem in facts["problems"]:
+            print("  " + problem)
+
+    def show_logs(self):
+        for provider in self.grid.providers.values():
+            print(f"--- {provider.name}\n{self.grid.last_words(provider)}", file=sys.stderr)
+
+    def end(self):
+        for client in self.clients:
+            if client.process is not None and client.process.poll() is None:
+                client.process.kill()
+        self.grid.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", help="folder with juxmemd, juxmem, chaos_client and chaos_check")
+    parser.add_argument("--minutes", type=float, default=10, help="how long faults are made (10)")
+    parser.add_argument("--seed", type=int, default=None, help="of the nemesis and the clients (default: a new one)")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else int(os.environ.get("SEED", time.time_ns() % 100000))
+    partitions = chaos_net.enter()
+    print(f"seed {seed}; again: {sys.argv[0]} {options.programs} --minutes {options.minutes:g} --seed {seed}", flush=True)
+    if not partitions:
+        print("no right to make network namespaces (be root): partitions are left out", flush=True)
+    network = chaos_net.Bridge() if partitions else chaos_net.Loopback()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="jux-chaos-"))
+    chaos = Chaos(pathlib.Path(options.programs).resolve(), folder, network, seed)
+    good = False
+    try:
+        chaos.run(options.minutes * 60)
+        facts = chaos.judge()
+        chaos.report(facts)
+        good = not facts["problems"] and not facts["too_hard"]
+    except Failed as problem:
+        print(f"FAILED: {problem}", flush=True)
+        chaos.show_logs()
+    finally:
+        chaos.end()
+    if good:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        print(f"histories and logs: {folder}")
+    sys.exit(0 if good else 1)
+
+
+BEGUN = time.monotonic()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,4 @@
 // The write-ahead log against bare fdatasync calls on the same disk: how much group commit gains.
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/bench/bare_syncs.h"
 #include "juxmem/env/real_disk.h"
 #include "juxmem/storage/log/write_ahead_log.h"
 
@@ -23,7 +23,6 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t kEntryBytes = 128;
-constexpr std::uint64_t kBareFileBytes = 32U << 20;
 constexpr int kPatienceMs = 10'000;
 constexpr int kTurns = 10;
 constexpr StreamId kStream{1, 1};
@@ -36,43 +35,6 @@ class MachineClock final : public Clock {
 double seconds_since(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
-
-// What for: the floor: writes of one block, each followed by fdatasync, over a file whose bytes are all there.
-// Ownership: its file is the folder's. Failure: kIo.
-class BareSyncs {
- public:
-  static Result<BareSyncs> create(const std::string& folder) {
-    const std::string path = folder + "/bare";
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) return fail(Code::kIo, "cannot make " + path);
-    const std::vector<char> zeros(1U << 20);
-    bool good = true;
-    for (std::uint64_t at = 0; at < kBareFileBytes && good; at += zeros.size()) {
-      good = ::pwrite(fd, zeros.data(), zeros.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(zeros.size());
-    }
-    if (!good || ::fsync(fd) != 0) return fail(Code::kIo, "cannot write " + path);
-    return BareSyncs(fd);
-  }
-
-  // Calls per second.
-  Result<double> run(double seconds) {
-    const std::vector<char> block(4096, 'x');
-    std::uint64_t count = 0;
-    const auto start = SteadyClock::now();
-    for (; seconds_since(start) < seconds; ++count, at_ = (at_ + block.size()) % kBareFileBytes) {
-      const bool written =
-          ::pwrite(fd_, block.data(), block.size(), static_cast<off_t>(at_)) == static_cast<ssize_t>(block.size());
-      if (!written || ::fdatasync(fd_) != 0) return fail(Code::kIo, "cannot write or sync the bare file");
-    }
-    return static_cast<double>(count) / seconds_since(start);
-  }
-
- private:
-  explicit BareSyncs(int fd) : fd_(fd) {}
-
-  int fd_;
-  std::uint64_t at_ = 0;
-};
 
 // What for: so many writers, each of which appends an entry, waits until it is durable, and appends the next.
 // Failure: error() says what the log or disk said.
@@ -165,7 +127,7 @@ class LogBench final : private LogListener {
 
 // The disk may serve others, too: floor and log take turns, so that both get the same share of it.
 int run(const std::string& folder, double seconds, DiskEngine engine) {
-  auto bare = BareSyncs::create(folder);
+  auto bare = bench::BareSyncs::create(folder);
   LogBench bench(folder + "/log", engine);
   std::optional<Error> error = bench.error();
   if (!bare) error = bare.error();

@@ -58,10 +58,10 @@ std::unique_ptr<etcdserverpb::KV::Stub> connect(const std::string& address) {
 
 }  // namespace
 
-Result<EtcdCluster> EtcdCluster::start() {
+Result<EtcdCluster> EtcdCluster::start(const std::string& parent) {
   EtcdCluster cluster;
-  char folder[] = "/dev/shm/juxmem-etcd-XXXXXX";
-  if (mkdtemp(folder) == nullptr) return fail(Code::kIo, "cannot make a folder in /dev/shm");
+  std::string folder = parent + "/juxmem-etcd-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) return fail(Code::kIo, "cannot make a folder in " + parent);
   cluster.folder_ = folder;
   const std::vector<int> ports = free_ports(2 * kNodes);
   if (ports.size() != 2 * kNodes) return fail(Code::kIo, "no free ports on loopback");

@@ -1,4 +1,4 @@
-// The peer: a cluster of three etcd nodes on loopback with their data on tmpfs.
+// The peer: a cluster of three etcd nodes on loopback.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@ namespace juxmem::bench {
 // Ownership: the processes and their folder go with the object. Failure: names what could not be started.
 class EtcdCluster {
  public:
+  // The nodes' data are in a new folder below `parent`, whose disk is what counts.
   // Errors: kIo if etcd (package etcd-server) cannot be started, kTryAgain if no put succeeds within 30 s.
-  static Result<EtcdCluster> start();
+  static Result<EtcdCluster> start(const std::string& parent);
   EtcdCluster(EtcdCluster&&) noexcept = default;
   ~EtcdCluster();
 

@@ -23,7 +23,7 @@ Result<std::unique_ptr<RecoveryLoad>> RecoveryLoad::create(const std::vector<std
     if (code != JUXMEM_OK) return grid_error(code, "cannot open the grid");
     load->grids_.emplace_back(grid);
   }
-  load->blocks_.resize((shape.values + shape.values_per_block - 1) / shape.values_per_block);
+  if (Status allocated = load->allocate(); !allocated) return std::unexpected(allocated.error());
   const std::size_t fillers = std::min(kFillers, load->grids_.size());
   std::vector<Status> filled(fillers);
   std::vector<std::thread> threads;
@@ -37,16 +37,25 @@ Result<std::unique_ptr<RecoveryLoad>> RecoveryLoad::create(const std::vector<std
 
 RecoveryLoad::~RecoveryLoad() { stop(); }
 
+// All by one client: clients of different agents might make a group each.
+Status RecoveryLoad::allocate() {
+  juxmem_attr attr;
+  juxmem_attr_init(&attr);
+  attr.nodes_per_site = 3;
+  blocks_.resize((shape_.values + shape_.values_per_block - 1) / shape_.values_per_block);
+  for (juxmem_id& block : blocks_) {
+    const int code = juxmem_malloc(grids_.front().get(), shape_.values_per_block * shape_.value_bytes, &attr, &block);
+    if (code != JUXMEM_OK) return grid_error(code, "cannot allocate");
+  }
+  return {};
+}
+
 // Every so manieth block, one by each of the first clients.
 Status RecoveryLoad::fill(std::size_t client) {
   juxmem_grid* grid = grids_[client].get();
   const std::string values(shape_.values_per_block * shape_.value_bytes, 'v');
-  juxmem_attr attr;
-  juxmem_attr_init(&attr);
-  attr.nodes_per_site = 3;
   for (std::size_t i = client; i < blocks_.size(); i += std::min(kFillers, grids_.size())) {
-    int code = juxmem_malloc(grid, values.size(), &attr, &blocks_[i]);
-    if (code == JUXMEM_OK) code = juxmem_write(grid, blocks_[i], 0, values.data(), values.size());
+    const int code = juxmem_write(grid, blocks_[i], 0, values.data(), values.size());
     if (code != JUXMEM_OK) return grid_error(code, "cannot provide the values");
   }
   return {};

@@ -53,6 +53,7 @@ class RecoveryLoad {
   using SteadyClock = std::chrono::steady_clock;
 
   explicit RecoveryLoad(LoadShape shape) : shape_(shape) {}
+  Status allocate();
   Status fill(std::size_t client);
   void run(std::size_t client);
 

@@ -3,22 +3,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "apps/bench/floor.h"
 #ifdef JUXMEM_BENCH_ETCD
 #include "apps/bench/peer_etcd.h"
 #endif
+#include "apps/bench/puts.h"
 #include "apps/juxmem/local_grid.h"
 #include "apps/program_options/program_options.h"
 #include "juxmem/base/result.h"
@@ -33,6 +31,7 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr std::uint64_t kSmallBytes = 4096;
 constexpr std::uint64_t kLargeBytes = 64ULL << 20;
 constexpr int kClients = 8;
+constexpr std::size_t kPutBytes = 128;
 
 struct BenchOptions {
   bool quick = false;
@@ -112,7 +111,6 @@ class Client {
     change();
     must(juxmem_release(grid_, block_), "juxmem_release");
   }
-  void write(const void* data, std::uint64_t bytes) { must(juxmem_write(grid_, block_, 0, data, bytes), "juxmem_write"); }
 
  private:
   juxmem_grid* grid_ = nullptr;
@@ -136,7 +134,6 @@ class Bench {
   void small_sections();
   void large_sections();
   void puts();
-  double juxmem_puts_per_second() const;
 
   BenchOptions options_;
   std::string uri_;
@@ -191,50 +188,23 @@ void Bench::large_sections() {
                    median(ours) / median(floors), "at least 0.5"});
 }
 
-double Bench::juxmem_puts_per_second() const {
-  std::vector<std::unique_ptr<Client>> clients;
-  for (int i = 0; i < kClients; ++i) clients.push_back(std::make_unique<Client>(uri_, kSmallBytes));
-  std::atomic<std::uint64_t> done = 0;
-  std::atomic<bool> failed = false;
-  const auto start = SteadyClock::now();
-  const auto end = start + std::chrono::milliseconds(options_.run_ms);
-  std::vector<std::thread> threads;
-  for (auto& client : clients) {
-    threads.emplace_back([&] {
-      char value[128] = {};
-      try {
-        while (SteadyClock::now() < end && !failed) {
-          ++value[0];
-          client->write(value, sizeof value);
-          ++done;
-        }
-      } catch (const Error& error) {
-        std::fprintf(stderr, "section_bench: %s\n", to_string(error).c_str());
-        failed = true;
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  if (failed) give_up("a client failed");
-  return static_cast<double>(done) / std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
-
 void Bench::puts() {
   std::vector<double> ours;
   std::vector<double> theirs;
+  const PutLoad load{.clients = kClients, .value_bytes = kPutBytes, .run_ms = options_.run_ms};
 #ifdef JUXMEM_BENCH_ETCD
   if (!options_.no_etcd) {
     for (int round = 0; round < options_.put_rounds; ++round) {
-      ours.push_back(juxmem_puts_per_second());
-      const EtcdCluster etcd = must(EtcdCluster::start());
-      theirs.push_back(must(etcd.puts_per_second(kClients, 128, options_.run_ms)));
+      ours.push_back(must(puts_per_second(uri_, load)));
+      const EtcdCluster etcd = must(EtcdCluster::start("/dev/shm"));
+      theirs.push_back(must(etcd.puts_per_second(kClients, kPutBytes, options_.run_ms)));
     }
     rows_.push_back({"one-shot sections of 128 bytes, 8 clients, distinct blocks, 3 copies", number(median(ours), "/s"),
                      number(median(theirs), "/s etcd puts"), median(ours) / median(theirs), "at least 3"});
     return;
   }
 #endif
-  ours.push_back(juxmem_puts_per_second());
+  ours.push_back(must(puts_per_second(uri_, load)));
   rows_.push_back({"one-shot sections of 128 bytes, 8 clients, distinct blocks, 3 copies", number(median(ours), "/s"), "not measured", 0,
                    "at least 3 (etcd)"});
 }

@@ -1,12 +1,10 @@
 // Throughput over time while one replica of a group is killed and a provider returns in its place: the experiment of the DMap paper's
 // figure 5, on a grid of three processes.
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -101,12 +99,9 @@ Status RecoveryBench::wait_until(double seconds) const {
 }
 
 Status RecoveryBench::kill_victim(const std::string& name) {
-  const auto provider = std::ranges::find(grid_.providers, name, &LocalProvider::name);
-  if (provider == grid_.providers.end()) return fail(Code::kInternal, "the grid has no provider " + name);
   victim_ = name;
   times_.killed = load_->seconds();
-  if (kill(provider->pid, SIGKILL) != 0) return fail(Code::kIo, "cannot kill " + name + ": " + std::strerror(errno));
-  return {};
+  return grid_.crash({name});
 }
 
 // All members are there, none fetches a state, and all have what was decided when we last asked.

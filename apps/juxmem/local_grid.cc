@@ -199,6 +199,16 @@ Status wait_until_ready(const std::string& dir, const LocalProvider& provider, S
   return {};
 }
 
+Result<std::vector<LocalProvider*>> rows_of(LocalGrid& grid, const std::vector<std::string>& names) {
+  std::vector<LocalProvider*> rows;
+  for (const std::string& name : names) {
+    const auto found = std::ranges::find(grid.providers, name, &LocalProvider::name);
+    if (found == grid.providers.end()) return fail(Code::kNotFound, fmt::format("the grid in {} has no provider {}", grid.dir, name));
+    rows.push_back(&*found);
+  }
+  return rows;
+}
+
 // One attempt to start everything; the ports may turn out to be taken meanwhile.
 class Starter {
  public:
@@ -348,20 +358,32 @@ Result<LocalGrid> LocalGrid::load(const std::string& dir) {
   }
 }
 
+Status LocalGrid::crash(const std::vector<std::string>& names) {
+  const auto chosen = rows_of(*this, names);
+  if (!chosen) return std::unexpected(chosen.error());
+  for (const LocalProvider* provider : *chosen) {
+    if (runs(*provider) && kill(provider->pid, SIGKILL) != 0) {
+      return fail(Code::kIo, fmt::format("cannot kill {}: {}", provider->name, std::strerror(errno)));
+    }
+  }
+  for (const LocalProvider* provider : *chosen) {
+    while (runs(*provider)) std::this_thread::sleep_for(kPollEvery);
+  }
+  return {};
+}
+
 Status LocalGrid::start_again(const std::vector<std::string>& names, std::int64_t limit_ms) {
   const auto deadline = SteadyClock::now() + std::chrono::milliseconds(limit_ms);
-  std::vector<LocalProvider*> chosen;
-  for (const std::string& name : names) {
-    const auto found = std::ranges::find(providers, name, &LocalProvider::name);
-    if (found == providers.end()) return fail(Code::kNotFound, fmt::format("the grid in {} has no provider {}", dir, name));
-    if (runs(*found)) return fail(Code::kBusy, fmt::format("provider {} still runs", name));
-    chosen.push_back(&*found);
+  const auto chosen = rows_of(*this, names);
+  if (!chosen) return std::unexpected(chosen.error());
+  for (const LocalProvider* provider : *chosen) {
+    if (runs(*provider)) return fail(Code::kBusy, fmt::format("provider {} still runs", provider->name));
   }
-  for (LocalProvider* provider : chosen) {
+  for (LocalProvider* provider : *chosen) {
     if (Status good = launch(dir, *provider); !good) return good;
   }
   if (Status good = write_description(*this); !good) return good;
-  for (LocalProvider* provider : chosen) {
+  for (const LocalProvider* provider : *chosen) {
     if (Status good = wait_until_ready(dir, *provider, deadline); !good) return good;
   }
   return {};

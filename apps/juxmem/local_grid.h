@@ -45,6 +45,9 @@ struct LocalGrid {
                                  std::int64_t limit_ms, const std::string& key_file = {});
   // Reads DIR/grid.json. kNotFound if no grid was started there.
   static Result<LocalGrid> load(const std::string& dir);
+  // Kills providers (SIGKILL), as a crash would, all at once, and waits until they are gone. Those that have ended already are passed over.
+  // Errors: kNotFound (no such name), kIo.
+  Status crash(const std::vector<std::string>& names);
   // Starts providers that have ended again, by name, with the same command and address, waits until they serve, and writes DIR/grid.json.
   // Errors: kNotFound (no such name), kBusy (it runs), kIo, kTryAgain (not ready within the limit).
   Status start_again(const std::vector<std::string>& names, std::int64_t limit_ms);

@@ -18,6 +18,7 @@ constexpr std::uint32_t kStagedPart = 1;
 constexpr std::uint64_t kBlockBytes = 224;
 constexpr std::uint64_t kRunBytes = 96;
 constexpr std::uint64_t kPageRowBytes = kPageBytes + sizeof(Version);
+constexpr std::uint64_t kRunPagesReserved = 16;
 constexpr std::uint64_t kStagedBytes = 160;
 constexpr std::uint64_t kStagedBytesMin = 4096;  // worth a row of its own
 
@@ -132,7 +133,11 @@ bool BlockMachine::read_pages_of(SnapshotNumber number, const Block& block, wire
       end_run();
       return false;
     }
-    if (run.versions.empty()) run.first_page = page;
+    if (run.versions.empty()) {
+      run.first_page = page;
+      // Blocks of a few pages are copied once, not again and again as the vector grows.
+      data.reserve(std::min(block.extent.pages - page, kRunPagesReserved) * kPageBytes);
+    }
     run.versions.push_back(view.version);
     data.insert(data.end(), view.data, view.data + kPageBytes);
   }

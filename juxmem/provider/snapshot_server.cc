@@ -11,8 +11,9 @@ namespace {
 
 constexpr std::size_t kOpenMax = 2;
 constexpr std::size_t kQuestionsMax = 256;
-constexpr std::uint64_t kBytesPerServing = 2U << 20;
-constexpr TimeNs kPauseNs = 1'000'000;         // between two servings
+// One full piece takes a millisecond or two of the loop that serves everything else, too; most of the time is for that.
+constexpr std::uint64_t kBytesPerServing = 512U << 10;
+constexpr TimeNs kPauseNs = 8'000'000;         // between two servings
 constexpr std::int64_t kSharedMs = 1000;       // a snapshot not older than this is good for a further member
 constexpr std::int64_t kForgottenMs = 10'000;  // nobody has asked for so long
 

@@ -42,7 +42,7 @@ TEST_F(SnapshotServerTest, PiecesMakeTheState) {
   BlockMachine copy(kGroup, arena);
   ask(5, 0, 0);
   std::uint64_t piece = 0;
-  for (bool last = false; !last; pass(2)) {
+  for (bool last = false; !last; pass(8)) {
     const auto sent = take();
     ASSERT_EQ(sent.size(), 1U);
     EXPECT_EQ(sent[0].first, 5U);
@@ -59,12 +59,12 @@ TEST_F(SnapshotServerTest, PiecesMakeTheState) {
 TEST_F(SnapshotServerTest, NotAllIsSentAtOnce) {
   ask(5, 0, 0);
   const std::uint64_t snapshot = take().at(0).second.snapshot;
-  pass(2);
+  pass(8);
   for (std::uint64_t piece = 1; piece <= 6; ++piece) ask(5, snapshot, piece);
   const std::size_t at_once = take().size();
   EXPECT_LE(at_once, 3U);
-  EXPECT_LE(server_.next_tick(), now_ + ms_to_ns(2));
-  for (int i = 0; i < 6; ++i) pass(2);
+  EXPECT_LE(server_.next_tick(), now_ + ms_to_ns(8));
+  for (int i = 0; i < 6; ++i) pass(8);
   EXPECT_EQ(at_once + take().size(), 6U);
 }
 
@@ -78,7 +78,7 @@ TEST_F(SnapshotServerTest, OneThatDoesNotReachSoFarIsNotGiven) {
 
 TEST_F(SnapshotServerTest, TwoMembersShareAYoungSnapshot) {
   ask(5, 0, 0);
-  pass(2);
+  pass(8);
   ask(6, 0, 0);
   EXPECT_EQ(server_.open_count(), 1U);
   const auto sent = take();
@@ -89,7 +89,7 @@ TEST_F(SnapshotServerTest, TwoMembersShareAYoungSnapshot) {
 TEST_F(SnapshotServerTest, MemberThatAsksAgainLaterGetsANewerOne) {
   ask(5, 0, 0);
   rig_.run(wire::Publish{block_, grant(1), {{0, 1}}}, bytes(1, 'b'));
-  pass(2);
+  pass(8);
   ask(5, 0, 0, rig_.instance);
   const auto sent = take();
   ASSERT_EQ(sent.size(), 2U);
@@ -111,7 +111,7 @@ TEST_F(SnapshotServerTest, SnapshotThatTheMachineGaveUpIsSaidGone) {
   ask(5, 0, 0);
   const std::uint64_t snapshot = take().at(0).second.snapshot;
   rig_.machine.close_snapshot(snapshot);
-  pass(2);
+  pass(8);
   ask(5, snapshot, 1);
   EXPECT_EQ(take().at(0).second.code, Code::kSnapshotGone);
 }
@@ -120,7 +120,7 @@ TEST_F(SnapshotServerTest, ManyOpenAtOnceAreNot) {
   for (NodeId node = 5; node < 9; ++node) {
     rig_.run(wire::Publish{block_, grant(1), {{0, 1}}}, bytes(1, 'b'));
     ask(node, 0, 0, rig_.instance);
-    pass(2);
+    pass(8);
   }
   EXPECT_LE(server_.open_count(), 2U);
   EXPECT_EQ(std::ranges::count(take(), Code::kTryAgain, [](const auto& sent) { return sent.second.code; }), 2);

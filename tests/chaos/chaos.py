@@ -28,6 +28,7 @@ SHAPES = [(1, 3), (3, 1)]
 KINDS = [("counter", 3), ("register", 3), ("pages", 2), ("large", 1)]
 GENERATION_S = 8  # so long clients work on the same blocks: the histories of blocks stay short enough to be judged
 EXTRAS_MAX = 2
+LONG_S = 3
 ENVIRONMENT = {"JUXMEM_HEAL_AFTER_MS": "1000"}
 
 
@@ -123,9 +124,9 @@ class Chaos:
         if fault in (self.kill_client, self.stop_client):
             self.client_faults[fault.__name__] += 1
             return
-        took = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
+        took, why = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
         self.recoveries[fault.__name__].append(took)
-        self.say(f"whole again after {took:.1f} s")
+        self.say(f"whole again after {took:.1f} s" + (f"; until then: {why}" if took >= LONG_S else ""))
 
     def live(self, seconds):
         """The clients work; nothing is done to the grid."""
@@ -208,7 +209,7 @@ class Chaos:
         self.dice.shuffle(names)
         for name in names:
             self.grid.signal(name, signal.SIGCONT)
-        took = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
+        took, _ = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
         self.announced.append((begun, time.monotonic_ns()))
         self.say(f"served again within {took:.1f} s")
 

@@ -171,16 +171,17 @@ def what_is_missing(grid, status, before, managers_lost):
 
 
 def wait_until_whole(grid, managers_lost=0, limit_s=LIMIT_S):
-    """Seconds it took."""
+    """Seconds it took, and what was missing last."""
     begun = time.monotonic()
-    before, why = None, "nobody answers"
+    before, why = None, "nothing"
     while time.monotonic() < begun + limit_s:
         grid.check_alive()
         status = grid.status()
         if status is not None and before is not None:
-            why = what_is_missing(grid, status, before, managers_lost)
-            if why is None:
-                return time.monotonic() - begun
+            missing = what_is_missing(grid, status, before, managers_lost)
+            if missing is None:
+                return time.monotonic() - begun, why
+            why = missing
         before = status
     raise Failed(f"the grid is not whole again after {limit_s} s: {why}")
 

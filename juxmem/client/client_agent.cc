@@ -169,6 +169,7 @@ void ClientCore::on_key_refused(TimeNs now, const char* why) {
 void ClientCore::lose_agent() {
   ++term_;
   cancelled_acquires_.clear();
+  next_writes_.clear();
   for (const auto& [id, section] : sections_) {
     if (section.term + 1 == term_) ++stats_.sections_lost;
   }

@@ -113,10 +113,13 @@ void ClientCore::write(BlockId block, std::uint64_t offset, Buffer data, std::in
 }
 
 void ClientCore::ask_write(const std::shared_ptr<WriteCall>& call) {
-  call->op = OpId{};
+  // For this write alone, whatever becomes of it: of another one nobody could be told the outcome.
+  const auto known = next_writes_.extract(group_of(call->block));
+  call->op = known ? known.mapped() : OpId{};
+  call->term = term_;
   const std::uint64_t number =
-      ask(wire::WriteRequest{.block = call->block, .offset = call->offset, .data = call->data}, call->deadline, AtLoss::kFail,
-          [this, call](const Answer& answer) { on_written(call, answer); });
+      ask(wire::WriteRequest{.block = call->block, .offset = call->offset, .data = call->data, .op = call->op}, call->deadline,
+          AtLoss::kFail, [this, call](const Answer& answer) { on_written(call, answer); });
   requests_.at(number).on_operation = [this, call](const OpId& op) {
     call->op = op;
     call->term = term_;
@@ -125,7 +128,10 @@ void ClientCore::ask_write(const std::shared_ptr<WriteCall>& call) {
 
 // An operation whose outcome is kOwnerDead has not happened and never will: the write begins anew.
 void ClientCore::on_written(const std::shared_ptr<WriteCall>& call, const Answer& answer) {
-  if (answer) return call->done(answer->version);
+  if (answer) {
+    if (answer->op.counter != 0) next_writes_[group_of(call->block)] = answer->op;
+    return call->done(answer->version);
+  }
   if (answer.error().code != Code::kOwnerDead || stopped_) return call->done(std::unexpected(answer.error()));
   if (call->op.counter == 0) {
     return call->done(fail(Code::kTryAgain, "the provider was lost during the write, which happened entirely or not at all"));

@@ -208,6 +208,7 @@ class ClientCore final : public Handler {
   std::uint64_t unconfirmed_ = 0;      // answers that came since the last beat, behind a request that is open
   std::map<std::uint64_t, Request> requests_;                 // open ones, by number
   std::size_t bulk_bytes_ = 0;                                // of data in all of them
+  std::map<GroupId, OpId> next_writes_;                       // what the next one-shot write in a group will be, in this term
   std::set<std::pair<TimeNs, std::uint64_t>> limits_;
   std::set<std::pair<TimeNs, std::uint64_t>> resends_;
   std::set<std::uint64_t> cancelled_acquires_;                // of this term; a late grant is let go

@@ -60,6 +60,7 @@ void AgentSections::write(const RequestCall& call, wire::WriteRequest request) {
   section.offset = request.offset;
   section.size_bytes = request.data.size();
   section.write_data = std::move(request.data);
+  section.told_op = request.op;
   want(make(call, std::move(section)));
 }
 
@@ -180,10 +181,9 @@ void AgentSections::granted(Section& section) {
                   "the block has " + std::to_string(section.block_bytes) + " bytes");
   }
   if (section.mode == Mode::kExclusive) {
-    const std::optional<OpId> op = context_.links.link(group_of(section.block)).reserve_slot();
-    if (!op) return refuse(section.number, Code::kLimit, "too many sections of this agent in the block's group");
-    section.op = *op;
-    by_op_[in_group(section.block, *op)] = section.number;
+    if (const Status reserved = reserve_op(section); !reserved) {
+      return refuse(section.number, reserved.error().code, reserved.error().detail);
+    }
   }
   ++stats_.granted;
   switch (section.purpose) {
@@ -192,6 +192,21 @@ void AgentSections::granted(Section& section) {
     case Purpose::kWrite: return begin_write(section);
     case Purpose::kFree: return begin_free(section);
   }
+}
+
+Status AgentSections::reserve_op(Section& section) {
+  GroupLink& link = context_.links.link(group_of(section.block));
+  if (section.told_op.counter != 0) {
+    // Under another operation it could happen twice: who asks for the one that the client knows would hear that it never happened.
+    if (!writer_slots_.take(section.call.key.client, link.group(), section.told_op)) return fail(Code::kOwnerDead);
+    section.op = section.told_op;
+  } else {
+    const std::optional<OpId> op = link.reserve_slot();
+    if (!op) return fail(Code::kLimit, "too many sections of this agent in the block's group");
+    section.op = *op;
+  }
+  by_op_[in_group(section.block, section.op)] = section.number;
+  return {};
 }
 
 // ---- data ---------------------------------------------------------------------------------------------------------
@@ -318,6 +333,7 @@ void AgentSections::session_renewed(GroupLink& link) {
 }
 
 void AgentSections::session_lost(GroupLink& link) {
+  writer_slots_.drop_group(link.group());
   const std::vector<Token> lost = holdings_.session_ended(context_.now(), link.group());
   stats_.lost += lost.size();
   link.want_session();

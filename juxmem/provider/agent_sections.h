@@ -17,6 +17,7 @@
 #include "juxmem/provider/agent_publish.h"
 #include "juxmem/provider/page_reads.h"
 #include "juxmem/provider/watchers.h"
+#include "juxmem/provider/writer_slots.h"
 
 namespace juxmem {
 
@@ -93,7 +94,8 @@ class AgentSections {
     std::uint64_t offset = 0;
     std::uint64_t size_bytes = 0;
     Buffer write_data;
-      // Since the grant:
+    OpId told_op;  // a write's, which its client knows; counter 0: none
+    // Since the grant:
     Grant grant;
     Ballot ballot;
     Version version = 0;
@@ -132,6 +134,7 @@ class AgentSections {
   void run_holdings();
   void on_acquired(const AcquireAnswer& answer);
   void granted(Section& section);
+  Status reserve_op(Section& section);
   void fetch(Section& section);
   void fetched(std::uint64_t number, Result<wire::PagesReply> reply);
   void enter(Section& section, wire::PagesReply reply);
@@ -148,11 +151,12 @@ class AgentSections {
   void begin_free(Section& section);
   void decided(std::uint64_t number, const wire::Executed& answer);
   void wait_for_end(Section& section, const RequestCall& call);
-  void answer_end(const RequestKey& key, Code code, Version version, const std::string& detail);
+  void answer_end(const RequestKey& key, Code code, Version version, const std::string& detail, const OpId& next = {});
   void refuse(std::uint64_t number, Code code, const std::string& detail);
   void end(std::uint64_t number, Code code, Version version, const std::string& detail = {});
   void drop(std::uint64_t number);
   void forget(std::uint64_t number);
+  OpId keep_writer_slot(Section& section);
   void use_up(BlockId block, const OpId& op);
   void remember(std::uint64_t number, const Section& section, Code code, Version version);
   void answer_ended(const RequestCall& call, std::uint64_t number);
@@ -172,6 +176,7 @@ class AgentSections {
   std::map<std::uint64_t, Ended> ended_;                             // the last ones
   std::deque<std::uint64_t> ended_order_;                            // oldest first
   std::multimap<RequestKey, GroupOp> unconfirmed_;                   // slots that wait for the client's confirmation
+  WriterSlots writer_slots_;
   bool running_holdings_ = false;
   SectionStats stats_;
 };

@@ -145,7 +145,7 @@ void AgentSections::install_if_ready(Section& section) {
 void AgentSections::begin_write(Section& section) {
   section.state = State::kEnding;
   wait_for_end(section, section.call);
-  context_.answers.tell_operation(section.call.key, section.op);
+  if (section.op != section.told_op) context_.answers.tell_operation(section.call.key, section.op);
   const wire::Range range{.offset = section.offset, .size_bytes = section.size_bytes};
   section.changes.take_part(0, true);
   std::vector<ChangePiece> pieces;
@@ -199,10 +199,11 @@ void AgentSections::wait_for_end(Section& section, const RequestCall& call) {
   });
 }
 
-void AgentSections::answer_end(const RequestKey& key, Code code, Version version, const std::string& detail) {
+void AgentSections::answer_end(const RequestKey& key, Code code, Version version, const std::string& detail, const OpId& next) {
   wire::ClientAnswer answer;
   answer.code = code;
   answer.version = version;
+  answer.op = next;
   answer.detail = code == Code::kOk ? std::string() : detail;
   context_.answers.answer(key, std::move(answer));
 }
@@ -237,10 +238,25 @@ void AgentSections::end(std::uint64_t number, Code code, Version version, const 
     }
     section.op = OpId{};
   }
+  const OpId next = section.purpose == Purpose::kWrite && code == Code::kOk ? keep_writer_slot(section) : OpId{};
   forget(number);
   for (const RequestKey& key : part_keys) answer_end(key, code, version, detail);
-  for (const RequestKey& key : keys) answer_end(key, code, version, detail);
+  for (const RequestKey& key : keys) answer_end(key, code, version, detail, next);
   run_holdings();
+}
+
+// A write has been executed: its client keeps the slot for the next one. The operation of that one; counter 0: it will be told.
+OpId AgentSections::keep_writer_slot(Section& section) {
+  const std::uint64_t client = section.call.key.client;
+  GroupLink& link = context_.links.link(group_of(section.block));
+  if (!context_.answers.is_alive(client) || !writer_slots_.has_room(client, link.group())) return {};
+  const std::optional<OpId> next = link.next_in_slot(section.op);
+  if (!next) return {};
+  by_op_.erase(in_group(section.block, section.op));
+  section.op = OpId{};
+  const std::optional<WriterSlots::Kept> unused = writer_slots_.keep(client, {.block = section.block, .op = *next});
+  if (unused) link.free_slot(unused->op);
+  return *next;
 }
 
 // Nobody will release this section. What is on its way to be published goes on by itself; otherwise its operation is used up.
@@ -298,6 +314,8 @@ void AgentSections::client_gone(std::uint64_t client) {
   for (const std::uint64_t number : numbers) {
     if (sections_.contains(number)) drop(number);
   }
+  // A write under one of these may be on its way to us, and its client asking elsewhere what became of it.
+  for (const WriterSlots::Kept& kept : writer_slots_.drop_client(client)) use_up(kept.block, kept.op);
   const auto from = unconfirmed_.lower_bound(RequestKey{client, 0});
   auto to = from;
   for (; to != unconfirmed_.end() && to->first.client == client; ++to) {

@@ -213,6 +213,13 @@ void GroupLink::free_slot(const OpId& op) {
   if (!slotless_.empty()) admit_waiting();
 }
 
+std::optional<OpId> GroupLink::next_in_slot(const OpId& op) {
+  if (op.session != session_ || session_ == 0 || op.slot >= slots_.size()) return std::nullopt;
+  Slot& slot = slots_[op.slot];
+  if (!slot.taken || slot.counter != op.counter) return std::nullopt;
+  return OpId{.session = session_, .slot = op.slot, .counter = ++slot.counter};
+}
+
 // ---- operations and questions ---------------------------------------------------------------------------------------
 
 void GroupLink::submit(wire::Action action, Buffer data, TimeNs limit, OpDone done) {

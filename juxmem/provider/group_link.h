@@ -67,6 +67,8 @@ class GroupLink {
   // A place for one operation, reserved until freed. Nothing while the session is not open or all slots are taken.
   std::optional<OpId> reserve_slot();
   void free_slot(const OpId& op);
+  // The next operation in the slot of a reserved one that has ended; the slot stays reserved. Nothing if the session has ended.
+  std::optional<OpId> next_in_slot(const OpId& op);
   // Whether the operation is one that the present session reserved once.
   bool has_issued(const OpId& op) const;
 

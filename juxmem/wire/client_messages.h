@@ -120,6 +120,7 @@ struct WriteRequest {
   BlockId block = 0;
   std::uint64_t offset = 0;
   Buffer data;
+  OpId op;  // what this write will be, if the answer to the last one in this group told it
   bool operator==(const WriteRequest&) const = default;
 };
 // What became of a release whose agent died.
@@ -182,7 +183,7 @@ struct ClientAnswer {
   std::uint64_t size_bytes = 0; // stat, acquire: the block's size
   Version version = 0;          // stat, acquire, wait; release and write: the new version
   std::uint64_t section = 0;    // acquire
-  OpId op;                      // acquire (exclusive): the operation its release will be
+  OpId op;                      // acquire (exclusive): the operation its release will be; write: that of the next write in this group
   Buffer meta;                  // stat
   Shape shape;                  // stat: of the block's group
   std::uint64_t covered_bytes = 0;  // acquire, pages, read: answered for so many bytes from the offset asked

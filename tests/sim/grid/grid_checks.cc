@@ -41,6 +41,7 @@ void GridChecks::after_turn(const Provider& provider) {
     look_at(provider, number, *replica, group->second);
   }
   providers_.insert(&provider);
+  check_quotas(provider);
   check_holdings(provider);
 }
 
@@ -141,7 +142,7 @@ void GridChecks::look_at_state(const Provider& provider, GroupId number, const R
     group.newest = replica.applied();
     group.live.clear();
     for (const LiveSession& session : replica.machine().sessions().live()) group.live.insert(session.session);
-    note_state(number, replica, group);
+    note_state(replica, group);
   }
   const std::uint64_t digest = replica.machine().digest();
   const auto [known, is_new] = group.digests.emplace(replica.applied(), digest);
@@ -150,17 +151,21 @@ void GridChecks::look_at_state(const Provider& provider, GroupId number, const R
   }
 }
 
-void GridChecks::note_state(GroupId number, const Replica& replica, Group& group) {
+void GridChecks::note_state(const Replica& replica, Group& group) {
   if (replica.catalog() != nullptr) {
     for (const auto& [of, row] : replica.catalog()->catalog().groups()) reserved_[of] = row.reserved_bytes;
   } else {
     group.quota_bytes = replica.blocks()->quota_bytes();
   }
+}
+
+// K5: once all of the turn is noted: it may have moved the group and the root.
+void GridChecks::check_quotas(const Provider& provider) {
   for (const auto& [of, reserved] : reserved_) {
     const auto found = groups_.find(of);
     if (found == groups_.end() || found->second.quota_bytes <= reserved) continue;
-    return world_.fail(fmt::format("K5: group {} has {} bytes, the root has reserved {}, seen at {} of {}", of,
-                                   found->second.quota_bytes, reserved, replica.applied(), number));
+    return world_.fail(fmt::format("K5: group {} has {} bytes, the root has reserved {}, seen at node {}", of,
+                                   found->second.quota_bytes, reserved, provider.self()));
   }
 }
 

@@ -73,7 +73,8 @@ class GridChecks {
   void look_at_state(const Provider& provider, GroupId number, const Replica& replica, Group& group);
   void forget_streams(NodeId node, const Provider* provider);
   void check_streams(Epoch& epoch);
-  void note_state(GroupId number, const Replica& replica, Group& group);
+  void note_state(const Replica& replica, Group& group);
+  void check_quotas(const Provider& provider);
   void check_holdings(const Provider& provider);
   static std::uint64_t able_of(const Group& group, const std::set<NodeId>& living);
   static bool quorum_of(const Group& group, const std::set<NodeId>& living);

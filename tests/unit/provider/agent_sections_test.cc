@@ -374,6 +374,36 @@ TEST_F(Section, OneShotWriteAndReadAreOneRequestEach) {
   EXPECT_EQ(world.agent->stats().sections_open, 0U);
 }
 
+TEST_F(Section, NextOneShotWriteIsTheOperationItsClientKnows) {
+  const wire::ClientAnswer first = world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
+  ASSERT_EQ(world.operations_told.size(), 1U);
+  const wire::ClientAnswer second =
+      world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("2"), .op = first.op});
+  EXPECT_EQ(second.code, Code::kOk);
+  EXPECT_EQ(world.operations_told.size(), 1U);
+  EXPECT_EQ(group().sessions().outcome(first.op).state, OutcomeState::kExecuted);
+  EXPECT_EQ(second.op.slot, first.op.slot);
+  EXPECT_EQ(second.op.counter, first.op.counter + 1);
+}
+
+TEST_F(Section, OneShotWriteUnderAnOperationThatIsNotItsClientsDoesNotHappen) {
+  const wire::ClientAnswer first = world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
+  wire::WriteRequest stolen{.block = block, .offset = 0, .data = Buffer::copy_of("2"), .op = first.op};
+  EXPECT_EQ(world.call(stolen, 5000, kOther).code, Code::kOwnerDead);
+  EXPECT_EQ(world.content(block, 0, 1), "1");
+  EXPECT_EQ(world.call(stolen).code, Code::kOk);
+  EXPECT_EQ(world.call(stolen).code, Code::kOwnerDead);
+}
+
+TEST_F(Section, OperationThatAClientLeavesBehindNeverHappens) {
+  const wire::ClientAnswer first = world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
+  world.agent->on_client(AgentWorld::kClient, wire::ClientMessage(wire::ClientGoodbye{.client = AgentWorld::kClient}));
+  world.run();
+  const OpOutcome outcome = group().sessions().outcome(first.op);
+  ASSERT_EQ(outcome.state, OutcomeState::kExecuted);
+  EXPECT_EQ(outcome.reply->code, Code::kOwnerDead);
+}
+
 TEST_F(Section, OneShotWriteOfAnExpiredSessionIsDoneAgainOnce) {
   world.acquire(block, Mode::kShared);
   const SessionId session = group().sessions().live().front().session;

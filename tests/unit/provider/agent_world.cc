@@ -173,6 +173,8 @@ void AgentWorld::reply(PeerId, wire::Message message) {
     welcomes.push_back(std::move(*welcome));
   } else if (auto* beat = std::get_if<wire::AgentBeat>(&family)) {
     agent_beats.push_back(*beat);
+  } else if (const auto* told = std::get_if<wire::OperationNumber>(&family)) {
+    operations_told.push_back(*told);
   }
 }
 

@@ -130,6 +130,7 @@ class AgentWorld : public AgentHost {
   std::vector<std::uint64_t> beating{kClient};
   std::vector<wire::ClientWelcome> welcomes;
   std::vector<wire::AgentBeat> agent_beats;
+  std::vector<wire::OperationNumber> operations_told;
   std::uint64_t sent = 0;  // messages of the agent to nodes
   std::uint64_t life = 22;
   bool catalog_late = false;  // the agent does not hear of changes

@@ -26,6 +26,50 @@ Acceptor::Acceptor(Instance base, TimeNs lease_ns, std::uint64_t batch_bytes, st
       decided_(base),
       matched_(base) {}
 
+// ---- stable storage ---------------------------------------------------------------------------------------------
+
+void Acceptor::recover(HardState state) {
+  JUXMEM_CHECK(state.base <= state.applied && state.applied <= state.decided);
+  JUXMEM_CHECK(state.decided <= state.base + state.entries.size());
+  if (!mutant("forget_promise_at_restart")) promised_ = state.promised;
+  log_ = EntryLog(state.base);
+  Instance instance = state.base;
+  for (wire::Entry& entry : state.entries) {
+    ++instance;
+    JUXMEM_CHECK(instance > state.decided || !EntryLog::is_hole(entry));
+    if (!EntryLog::is_hole(entry)) log_.put(instance, std::move(entry));
+  }
+  decided_ = matched_ = state.decided;
+  match();
+  stable_ = matched_;
+}
+
+bool Acceptor::take_unkept(Persist& persist) {
+  if (!unkept_promise_ && unkept_.empty()) return false;
+  if (std::exchange(unkept_promise_, false)) persist.promised = promised_;
+  for (Instance instance : std::exchange(unkept_, {})) {
+    if (const wire::Entry* entry = log_.at(instance)) persist.entries.push_back({instance, *entry});
+  }
+  persist.decided = decided_;
+  return true;
+}
+
+Instance Acceptor::voted_up_to() const {
+  return kept_on_disk_ ? std::min(matched_, std::max(stable_, decided_)) : matched_;
+}
+
+void Acceptor::kept(const Ballot& promised, Instance matched) {
+  if (promised == promised_) stable_ = std::max(stable_, matched);
+}
+
+void Acceptor::raise_promise(const Ballot& ballot) {
+  promised_ = ballot;
+  matched_ = stable_ = decided_;
+  unkept_promise_ = kept_on_disk_;
+}
+
+// ---- phases 1 and 2 ---------------------------------------------------------------------------------------------
+
 bool Acceptor::lease_binds_against(TimeNs now, const wire::Prepare& message) const {
   if (mutant("promise_ignores_lease")) return false;
   return now < lease_.until && lease_.holder.node != message.ballot.node && lease_.holder != message.released;
@@ -37,8 +81,7 @@ std::optional<wire::Promise> Acceptor::prepare(TimeNs now, const wire::Prepare& 
   wire::Promise promise;
   if (message.ballot != promised_) {
     if (lease_binds_against(now, message)) return std::nullopt;
-    promised_ = message.ballot;
-    matched_ = decided_;
+    raise_promise(message.ballot);
     lease_ = {message.ballot, now + lease_ns_};
     promise.sent_at = message.sent_at;
   }
@@ -60,10 +103,7 @@ std::optional<wire::Promise> Acceptor::prepare(TimeNs now, const wire::Prepare& 
 
 bool Acceptor::adopt(TimeNs now, const Ballot& ballot) {
   if (ballot < promised_ && !mutant("accept_below_promise")) return false;
-  if (ballot > promised_) {
-    promised_ = ballot;
-    matched_ = decided_;
-  }
+  if (ballot > promised_) raise_promise(ballot);
   lease_ = {ballot, now + lease_ns_};
   return true;
 }
@@ -102,6 +142,7 @@ void Acceptor::take_in(Instance instance, wire::Entry entry) {
 void Acceptor::put(Instance instance, wire::Entry entry) {
   const bool stops = entry.kind == wire::EntryKind::kStop;
   log_.put(instance, std::move(entry));
+  if (kept_on_disk_) unkept_.push_back(instance);
   if (!stops) return;
   JUXMEM_CHECK(decided_ <= instance);
   log_.drop_after(instance);
@@ -109,10 +150,7 @@ void Acceptor::put(Instance instance, wire::Entry entry) {
 
 bool Acceptor::learn_end(wire::Ended& message) {
   const Instance before = decided_;
-  if (message.ballot > promised_) {
-    promised_ = message.ballot;
-    matched_ = decided_;
-  }
+  if (message.ballot > promised_) raise_promise(message.ballot);
   learn_decided(message.ballot, message.end);
   Instance instance = message.first;
   for (wire::Entry& entry : message.entries) {

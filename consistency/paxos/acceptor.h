@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "consistency/paxos/entry_log.h"
+#include "consistency/paxos/stream.h"
 #include "juxmem/base/types.h"
 #include "juxmem/wire/stream_messages.h"
 
@@ -13,11 +14,26 @@ namespace juxmem {
 // What for: the safe half of the protocol. Whatever else goes wrong, what holds here keeps S1 and S2.
 // Thread safety: none.
 // Invariants: nothing of an older ballot is held after a Stop; promised() never falls; nothing is accepted below it; what is decided never changes; decided() <= matched().
+//   Nothing that is not stable counts as voted_up_to(), in groups that are kept on disk.
 // Ownership: owns the log. Failure: refuses; a decided entry that would change aborts.
 class Acceptor {
  public:
   // The log begins after `base`. `lease_ns`: how long an answer binds this acceptor to its coordinator. `batch_*`: bounds of one Promise.
   Acceptor(Instance base, TimeNs lease_ns, std::uint64_t batch_bytes, std::uint32_t batch_entries);
+
+  // From now on changes are noted for take_unkept().
+  void keep_on_disk() { kept_on_disk_ = true; }
+  // Into one that nothing else has touched.
+  void recover(HardState state);
+  // What it had granted before a restart is not known any more: the coordinator it followed may count on it for a whole lease.
+  void grant_again(TimeNs now) { lease_ = {promised_, now + lease_ns_}; }
+
+  // Adds what has changed since the last call; true if anything has.
+  bool take_unkept(Persist& persist);
+  // What this member itself counts for in its own quorums: matched(), as far as it is stable.
+  Instance voted_up_to() const;
+  // All that was matched under `promised` up to `matched` is stable.
+  void kept(const Ballot& promised, Instance matched);
 
   const Ballot& promised() const { return promised_; }
   Instance decided() const { return decided_; }
@@ -63,6 +79,7 @@ class Acceptor {
   bool lease_binds_against(TimeNs now, const wire::Prepare& message) const;
   void take_in(Instance instance, wire::Entry entry);
   void put(Instance instance, wire::Entry entry);
+  void raise_promise(const Ballot& ballot);
   void match();
   void apply_hint();
 
@@ -76,6 +93,10 @@ class Acceptor {
   Lease lease_;
   Ballot hint_ballot_;      // everything up to hint_instance_ was decided when this ballot coordinated
   Instance hint_instance_ = 0;
+  bool kept_on_disk_ = false;
+  bool unkept_promise_ = false;
+  std::vector<Instance> unkept_;  // instances whose entry was put
+  Instance stable_ = 0;  // under promised_
 };
 
 }  // namespace juxmem

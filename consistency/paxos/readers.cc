@@ -4,10 +4,14 @@
 #include <utility>
 
 #include "juxmem/base/mutant.h"
+#include "juxmem/base/random.h"
 
 namespace juxmem {
 
-Readers::Readers(const StreamConfig& config) : config_(config) {}
+// A member that is kept on disk may be asked again by the same coordinator after a restart: late answers to its former life's questions
+// must not be taken for answers to these.
+Readers::Readers(const StreamConfig& config)
+    : config_(config), number_(config.durability == Durability::kDisk ? Random(config.seed).next() >> 16 : 0) {}
 
 void Readers::add(std::uint64_t tag) {
   fresh_.push_back(tag);
@@ -38,6 +42,7 @@ void Readers::ask(TimeNs now, NodeId coordinator, std::vector<Outgoing>& out) {
 }
 
 void Readers::on_reply(const wire::ReadIndexReply& reply) {
+  if (reply.tag > number_) return;
   // An answer to a later question includes all that an earlier one asks for; not the other way round.
   while (!questions_.empty() && (questions_.front().number <= reply.tag || mutant("old_answer_for_new_read"))) {
     for (std::uint64_t tag : questions_.front().tags) placed_.emplace(reply.index, tag);

@@ -136,7 +136,7 @@ TimeNs Replication::lease_until(TimeNs now) const {
 
 void Replication::advance() {
   for (std::size_t i = 0; i < peers_.size(); ++i) scratch_[i] = peers_[i].acked;
-  scratch_[self_] = acceptor_.matched();
+  scratch_[self_] = mutant("vote_before_stable") ? acceptor_.matched() : acceptor_.voted_up_to();
   const Instance before = acceptor_.decided();
   decide(quorums_.reached(scratch_));
   if (!has_chosen_ && acceptor_.decided() > before && config_.timing.thrift_ms > 0) choose_quorum();

@@ -23,6 +23,8 @@ const char* to_string(StreamRole role) {
 // ---- the public face ----------------------------------------------------------------------------------------------
 
 Stream::Stream(StreamConfig config) : parts_(std::make_unique<Parts>(std::move(config))) {}
+Stream::Stream(StreamConfig config, HardState recovered)
+    : parts_(std::make_unique<Parts>(std::move(config), std::move(recovered))) {}
 Stream::~Stream() = default;
 Stream::Stream(Stream&&) noexcept = default;
 Stream& Stream::operator=(Stream&&) noexcept = default;
@@ -103,6 +105,15 @@ void Stream::applied(TimeNs now, Instance instance) {
   parts_->applied_moved = now;
 }
 
+void Stream::persisted(TimeNs now, std::uint64_t mark) {
+  Parts& parts = *parts_;
+  parts.advance_to(now);
+  while (!parts.unstable.empty() && parts.unstable.front().mark <= mark) {
+    parts.acceptor.kept(parts.unstable.front().promised, parts.unstable.front().matched);
+    parts.unstable.pop_front();
+  }
+}
+
 void Stream::await_snapshot(TimeNs now) {
   Parts& parts = *parts_;
   parts.advance_to(now);
@@ -137,6 +148,8 @@ void Stream::report_digest(TimeNs now, Instance instance, std::uint64_t digest) 
 StreamOutput Stream::take() {
   Parts& parts = *parts_;
   if (parts.role == StreamRole::kCoordinator) parts.replication.advance();
+  // Before anything is forgotten.
+  if (!mutant("forget_before_keeping")) parts.give_to_keep();
   parts.hand_out();
   if (parts.role == StreamRole::kCoordinator) {
     parts.replication.send_entries(parts.now, parts.out.messages);
@@ -154,6 +167,7 @@ StreamOutput Stream::take() {
     }
     parts.due_answer.reset();
   }
+  if (mutant("forget_before_keeping")) parts.give_to_keep();
   if (!parts.ending) parts.place_reads();
   parts.readers.take_answered(parts.handed_out, parts.out.reads);
   parts.out.mismatch = parts.digests.take_mismatch();
@@ -166,6 +180,7 @@ bool Stream::is_coordinator() const { return parts_->role == StreamRole::kCoordi
 bool Stream::is_left_behind() const {
   return parts_->role != StreamRole::kCoordinator && parts_->keep_from > parts_->acceptor.decided() + 1;
 }
+bool Stream::is_kept_on_disk() const { return parts_->config.durability == Durability::kDisk; }
 bool Stream::has_ended() const { return parts_->ending.has_value(); }
 bool Stream::serves(TimeNs now) const {
   parts_->advance_to(now);
@@ -186,6 +201,7 @@ StreamStatus Stream::status(TimeNs now) const {
                       .left_behind = is_left_behind(),
                       .awaits_snapshot = parts.awaits_snapshot,
                       .keep_from = parts.keep_from,
+                      .unstable_since = parts.unstable.empty() ? 0 : parts.unstable.front().since,
                       .ended = parts.ending.has_value(),
                       .end_is_known = parts.ending && parts.ending->everybody_knows(),
                       .decided = parts.acceptor.decided(),
@@ -213,7 +229,16 @@ Stream::Parts::Parts(StreamConfig stream_config)
       readers(config),
       keep_from(config.base + 1),
       handed_out(config.base),
-      applied(config.base) {}
+      applied(config.base) {
+  if (config.durability == Durability::kDisk) acceptor.keep_on_disk();
+}
+
+Stream::Parts::Parts(StreamConfig stream_config, HardState recovered) : Parts(std::move(stream_config)) {
+  is_recovered = true;
+  handed_out = applied = recovered.applied;
+  keep_from = recovered.base + 1;
+  acceptor.recover(std::move(recovered));
+}
 
 void Stream::Parts::advance_to(TimeNs time) {
   now = std::max(now, time);
@@ -221,7 +246,8 @@ void Stream::Parts::advance_to(TimeNs time) {
   started = true;
   contact = now;
   election.stand_back(now);
-  if (config.preferred == config.self) campaign({});
+  if (is_recovered) acceptor.grant_again(now);
+  if (config.preferred == config.self && !is_recovered) campaign({});
 }
 
 void Stream::Parts::tick_coordinator() {
@@ -254,6 +280,7 @@ TimeNs Stream::Parts::next_wakeup() const {
     at = std::min({at, replication.next_wakeup(), lease_lost_at()});
     if (handover) at = std::min(at, handover->deadline);
     if (applied < handed_out) at = std::min(at, applied_moved + ms_to_ns(config.timing.stall_ms));
+    if (!unstable.empty()) at = std::min(at, unstable.front().since + ms_to_ns(config.timing.stall_ms));
   } else {
     at = std::min(at, election.deadline());
     if (role == StreamRole::kCandidate) at = std::min(at, election.resend_at());
@@ -262,7 +289,8 @@ TimeNs Stream::Parts::next_wakeup() const {
 }
 
 bool Stream::Parts::is_stalled() const {
-  return applied < handed_out && now - applied_moved >= ms_to_ns(config.timing.stall_ms);
+  const TimeNs limit = ms_to_ns(config.timing.stall_ms);
+  return (applied < handed_out && now - applied_moved >= limit) || (!unstable.empty() && now - unstable.front().since >= limit);
 }
 
 // ---- roles --------------------------------------------------------------------------------------------------------
@@ -323,6 +351,17 @@ TimeNs Stream::Parts::lease_lost_at() const {
 }
 
 // ---- one turn's output --------------------------------------------------------------------------------------------
+
+// What was matched before the last mark was given becomes stable with it.
+void Stream::Parts::give_to_keep() {
+  if (config.durability != Durability::kDisk) return;
+  if (acceptor.take_unkept(out.persist)) {
+    out.persist.mark = ++marks;
+    unstable.push_back({marks, acceptor.promised(), acceptor.matched(), now});
+  } else if (unstable.empty()) {
+    acceptor.kept(acceptor.promised(), acceptor.matched());
+  }
+}
 
 void Stream::Parts::hand_out() {
   if (applied == handed_out) applied_moved = now;

@@ -32,6 +32,7 @@ struct StreamConfig {
   Instance base = 0;                  // the log begins after it; the state it is applied to contains everything up to there
   std::uint64_t round_floor = 0;      // the rounds of this epoch's ballots are higher, so that grants keep growing over epochs
   NodeId preferred = 0;               // begins its election at the first tick; 0 = nobody in particular
+  Durability durability = Durability::kMemory;  // kDisk: what StreamOutput::persist says is to be kept
   Timing timing;
   StreamLimits limits;
   std::uint64_t seed = 1;             // of the election times
@@ -52,6 +53,24 @@ struct Outgoing {
 struct DecidedEntry {
   Instance instance = 0;
   wire::Entry entry;  // shares its bytes with the log
+};
+
+// What this acceptor has promised and accepted since the last output; only in groups that are kept on disk. To be appended to the
+// node's log in this order; once it is stable, the stream hears persisted(mark).
+struct Persist {
+  std::uint64_t mark = 0;  // growing; 0 = nothing to keep
+  std::optional<Ballot> promised;
+  std::vector<DecidedEntry> entries;  // accepted, in the order in which they replaced each other; what lies behind a Stop is void
+  Instance decided = 0;               // everything up to here is decided, and was told here or before
+};
+
+// What a log gave back of an acceptor after a restart.
+struct HardState {
+  Ballot promised;
+  Instance base = 0;                 // entries[0] is at base + 1; not beyond `applied`
+  std::vector<wire::Entry> entries;  // ballot 0.0 = a hole
+  Instance decided = 0;              // of these there are no holes up to here
+  Instance applied = 0;              // the caller's state; not beyond `decided`
 };
 
 // The read may be answered from a state to which all entries up to `instance` were applied. They are in the
@@ -95,9 +114,10 @@ struct StreamOutput {
   std::vector<RoleChange> roles;
   std::optional<DigestMismatch> mismatch;
   std::optional<StreamEnd> end;       // once in the stream's life
+  Persist persist;                    // before the messages: those of Durable::kState leave once this, too, is stable
 
   bool empty() const {
-    return messages.empty() && decided.empty() && reads.empty() && roles.empty() && !mismatch && !end;
+    return messages.empty() && decided.empty() && reads.empty() && roles.empty() && !mismatch && !end && persist.mark == 0;
   }
 };
 
@@ -118,6 +138,7 @@ struct StreamStatus {
   bool left_behind = false;  // this replica lacks entries that the coordinator does not keep any more
   bool awaits_snapshot = false;
   Instance keep_from = 0;    // the coordinator has no entries before this
+  TimeNs unstable_since = 0;  // of the oldest persist that is not stable; 0 = all is
   bool ended = false;        // the Stop was handed out
   bool end_is_known = false; // ended, and every member has said so, too
   Instance decided = 0;
@@ -138,10 +159,12 @@ struct StreamStatus {
 // Failure: messages may be lost, repeated, delayed and reordered; nothing blocks. A broken invariant aborts.
 //
 // Every input may make output: call take() after the inputs of one turn and carry all of it out, in this order:
-// messages (Durable first), decided, reads, roles, end. Proposals made between two take() calls travel in one batch.
+// persist, messages (Durable first), decided, reads, roles, end. Proposals made between two take() calls travel in one batch.
 class Stream {
  public:
   explicit Stream(StreamConfig config);
+  // The same member again, after a restart: what it has promised, accepted and granted binds it.
+  Stream(StreamConfig config, HardState recovered);
   ~Stream();
   Stream(Stream&&) noexcept;
   Stream& operator=(Stream&&) noexcept;
@@ -181,6 +204,10 @@ class Stream {
   // The caller has applied all that was handed out up to `instance`.
   void applied(TimeNs now, Instance instance);
 
+  // What take() gave to keep under this mark and before is on stable storage: it counts as this member's vote. Until then the coordinator
+  // waits for others; one whose storage does not move for Timing::stall_ms gives its role up.
+  void persisted(TimeNs now, std::uint64_t mark);
+
   // ---- a member that was left behind ----
 
   // The caller's state is being replaced: from now on nothing is handed out, and this member leads nothing. It goes on voting: what
@@ -202,6 +229,8 @@ class Stream {
   bool is_coordinator() const;
   // It lacks entries that the coordinator does not keep any more.
   bool is_left_behind() const;
+  // What it has promised and accepted counts once it is stable.
+  bool is_kept_on_disk() const;
   // The Stop was handed out: this object answers members that lag, and does nothing else.
   bool has_ended() const;
   // Coordinates, its first own entry is decided, and its lease holds at `now`.

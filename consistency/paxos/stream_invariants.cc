@@ -50,6 +50,12 @@ StreamInvariants::Broken StreamInvariants::on_installed(NodeId node, Instance at
   return std::nullopt;
 }
 
+void StreamInvariants::on_restarted(NodeId node, const Stream& stream, Instance applied) {
+  const std::size_t member = *quorums_.index_of(node);
+  promised_[member] = stream.ballot();
+  handed_out_[member] = applied;
+}
+
 StreamInvariants::Broken StreamInvariants::check_acceptor(std::size_t member, const Stream& stream) {
   const NodeId node = quorums_.node(member);
   const Ballot promised = stream.ballot();
@@ -69,6 +75,7 @@ StreamInvariants::Broken StreamInvariants::check_chosen(std::span<const Stream* 
   for (std::size_t i = 0; i < streams.size(); ++i) {
     const wire::Entry* entry = streams[i] != nullptr ? streams[i]->entry_at(instance) : nullptr;
     if (entry == nullptr) continue;
+    const bool may_be_gone = streams[i]->is_kept_on_disk();
     if (entry->ballot > streams[i]->ballot()) {
       return fmt::format("S2: node {} holds instance {} of ballot {} above its promise", quorums_.node(i), instance,
                          to_string(entry->ballot));
@@ -78,7 +85,7 @@ StreamInvariants::Broken StreamInvariants::check_chosen(std::span<const Stream* 
       const wire::Entry* other = streams[j] != nullptr ? streams[j]->entry_at(instance) : nullptr;
       if (other != nullptr && other->ballot == entry->ballot) holders |= 1ULL << j;
     }
-    if (!quorums_.is_quorum(holders)) continue;
+    if (may_be_gone || !quorums_.is_quorum(holders)) continue;
     if (Broken broken = remember(instance, value_of(*entry), "a quorum holds another")) return broken;
   }
   return std::nullopt;

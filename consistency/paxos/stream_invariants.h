@@ -29,8 +29,12 @@ class StreamInvariants {
   // A replica goes on after a snapshot at `at`. S3: never back.
   Broken on_installed(NodeId node, Instance at);
 
+  // A member that is kept on disk was started again: what was not stable is gone, and nobody was told of it.
+  void on_restarted(NodeId node, const Stream& stream, Instance applied);
+
   // To be called between steps. S1: what a quorum holds under one ballot is decided, so nothing else may be. S2: promises never
-  // fall, and nothing is held above them. Also: no two coordinators of one ballot. `streams` by member; nullptr = lost.
+  // fall, and nothing is held above them. Also: no two coordinators of one ballot. `streams` by member; nullptr = lost. Of groups that are
+  // kept on disk nobody sees from outside what a quorum holds: there S1 is seen when entries are handed out.
   Broken check(std::span<const Stream* const> streams);
 
  private:

@@ -1,6 +1,7 @@
 // The parts of a Stream and how they work together. Only stream.cc and stream_receive.cc include this.
 #pragma once
 
+#include <deque>
 #include <optional>
 
 #include "consistency/paxos/acceptor.h"
@@ -19,6 +20,7 @@ namespace juxmem {
 //   decided, in order. Ownership: owns all parts; does not move. Failure: as Stream.
 struct Stream::Parts {
   explicit Parts(StreamConfig stream_config);
+  Parts(StreamConfig stream_config, HardState recovered);
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
 
@@ -31,6 +33,14 @@ struct Stream::Parts {
   struct Handover {
     std::size_t to = 0;
     TimeNs deadline = 0;
+  };
+
+  // Given to be kept, and not known to be stable.
+  struct Unstable {
+    std::uint64_t mark = 0;
+    Ballot promised;
+    Instance matched = 0;
+    TimeNs since = 0;
   };
 
   const StreamConfig config;
@@ -57,6 +67,9 @@ struct Stream::Parts {
   TimeNs applied_moved = 0;      // `applied` grew, or had caught up
   std::optional<DueAnswer> due_answer;
   std::optional<Handover> handover;
+  bool is_recovered = false;
+  std::uint64_t marks = 0;
+  std::deque<Unstable> unstable;
 
   // Time goes on; the first input starts the elections.
   void advance_to(TimeNs time);
@@ -80,6 +93,7 @@ struct Stream::Parts {
   void end_at(const DecidedEntry& stop);
   void continue_handover();
   void place_reads();
+  void give_to_keep();
 
   void send(NodeId to, wire::StreamMessage message, Durable first);
   void refuse(NodeId to, const Ballot& ballot);

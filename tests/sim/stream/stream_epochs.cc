@@ -28,18 +28,22 @@ Stream* StreamWorld::present(std::size_t index) {
 
 void StreamWorld::start_part(std::size_t index, StreamConfig config) {
   Node& node = nodes_[index];
-  if (node.crashed) return;
+  if (node.crashed || node.down) return;
   const std::uint32_t epoch = config.stream.epoch;
   config.self = node.id;
   config.seed = random_.next();
   Part& part = node.parts[epoch];
   part.stream = std::make_unique<Stream>(config);
+  // It may have begun this epoch before, and nothing of that was stable.
+  if (sync_max_ > 0) epochs_.at(epoch).invariants->on_restarted(node.id, *part.stream, config.base);
+  if (sync_max_ > 0) node.disks[epoch] = Disk{.config = config, .base = config.base, .digest = node.digest, .kept = {}, .held = {}};
   part.config = std::move(config);
   with(index, epoch, [](Stream& stream, TimeNs now) { stream.tick(now); });
 }
 
 void StreamWorld::open_epoch(const StreamConfig& config, Instance base, std::uint64_t digest) {
   Epoch& epoch = epochs_[config.stream.epoch];
+  epoch.config = config;
   epoch.members = config.members;
   epoch.base = base;
   epoch.digest = digest;
@@ -84,10 +88,11 @@ void StreamWorld::learn(std::size_t index, StreamConfig config) {
   });
   const auto former = node.parts.find(number - 1);
   const bool sees_the_end = former != node.parts.end() && !former->second.stream->has_ended();
-  if (!has_source || sees_the_end || now_ < node.paused_until) {
+  if (!has_source || sees_the_end || now_ < node.paused_until || node.down) {
     schedule(now_ + 50'000 * kUs, [this, index, config = std::move(config)] { learn(index, config); });
     return;
   }
+  std::erase_if(node.disks, [&](const auto& row) { return node.parts.contains(row.first) && !node.parts.at(row.first).stream->has_ended(); });
   std::erase_if(node.parts, [](const auto& row) { return !row.second.stream->has_ended(); });
   node.unapplied.clear();
   node.end.reset();
@@ -114,7 +119,7 @@ void StreamWorld::change_members(std::size_t index) {
   std::swap(next.front(), next[random_.below(next.size())]);
   const auto self = std::ranges::find(next, nodes_[index].id, &StreamMember::node);
   if (self != next.end() && random_.chance(500'000)) std::swap(*self, next.front());
-  if (!has_quorum(next, epoch + 1, nullptr)) return;
+  if (anybody_down() || !has_quorum(next, epoch + 1, nullptr)) return;
   with(index, epoch, [this, &next](Stream& stream, TimeNs now) {
     if (stream.propose_stop(now, next)) proposed_.push_back(next);
   });
@@ -143,6 +148,7 @@ bool StreamWorld::has_quorum(const std::vector<StreamMember>& members, std::uint
 }
 
 bool StreamWorld::bears_loss_of(const Node& node) const {
+  if (anybody_down()) return false;
   const std::uint32_t last = epochs_.rbegin()->first;
   if (!has_quorum(epochs_.at(last).members, last, &node)) return false;
   // As long as somebody has yet to begin the last epoch, it may need the end of the one before.

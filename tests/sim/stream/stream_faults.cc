@@ -38,6 +38,9 @@ void StreamWorld::choose_shape() {
   if (random_.chance(200'000)) config_.limits.kept_bytes = 2000 + random_.below(8000);
   config_.timing.thrift_ms = std::array{0, 1, 5}[random_.below(3)];
   client_pause_max_ = std::array{2, 10, 40}[random_.below(3)] * 1000 * kUs;
+  Random disks(seed_);
+  if (disks.chance(400'000)) sync_max_ = std::array{200, 3'000, 20'000}[disks.below(3)] * kUs;
+  if (sync_max_ > 0) config_.durability = Durability::kDisk;
 }
 
 void StreamWorld::choose_network() {
@@ -135,6 +138,16 @@ void StreamWorld::strike() {
     case 5: nodes_[target].paused_until = now_ + random_.between(0, 1'500'000 * kUs); break;
     case 6: crash(target); break;
     case 7: nodes_[target].hung_until = now_ + random_.between(0, 3'000'000 * kUs); break;
+    case 9:
+      if (sync_max_ == 0) break;
+      if (random_.chance(300'000)) {
+        for (std::size_t i = 0; i < nodes_.size(); ++i) stop_node(i);
+      } else if (random_.chance(300'000)) {
+        nodes_[target].disk_hung_until = now_ + random_.between(0, 3'000'000 * kUs);
+      } else {
+        stop_node(target);
+      }
+      break;
     case 8:
       if (nodes_[target].parts.empty()) break;
       with(target, nodes_[target].parts.rbegin()->first, [to = nodes_[victim].id](Stream& stream, TimeNs now) { (void)stream.transfer(now, to); });
@@ -157,6 +170,7 @@ void StreamWorld::crash(std::size_t index) {
   if (node.crashed || !bears_loss_of(node)) return;
   node.crashed = true;
   node.parts.clear();
+  node.disks.clear();
   node.reads.clear();
   node.unapplied.clear();
   node.end.reset();
@@ -168,7 +182,8 @@ void StreamWorld::heal() {
   for (auto& row : network_.blocked) row.assign(nodes_.size(), false);
   network_.loss_ppm = network_.repeat_ppm = network_.late_ppm = 0;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].paused_until = nodes_[i].hung_until = 0;
+    nodes_[i].paused_until = nodes_[i].hung_until = nodes_[i].disk_hung_until = 0;
+    start_node(i);
     apply(i);
   }
 }
@@ -176,12 +191,13 @@ void StreamWorld::heal() {
 // In the last epoch one coordinator serves, everybody alive follows it, holds all it has decided, and waits for nothing; of earlier
 // ones everybody alive knows the end, if anybody alive can tell it.
 bool StreamWorld::finished() {
+  if (anybody_down()) return false;
   const std::uint32_t last = epochs_.rbegin()->first;
   const Node* leader = nullptr;
   for (const Node& node : nodes_) {
     for (const auto& [epoch, part] : node.parts) {
       if (part.stream->status(clock_of(node)).left_behind && !part.stream->has_ended()) {
-        return config_.limits.kept_bytes < (1U << 20);
+        return config_.limits.kept_bytes < (1U << 20) || sync_max_ > 0;
       }
       if (epoch == last && part.stream->serves(clock_of(node))) leader = &node;
     }

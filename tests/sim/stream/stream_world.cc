@@ -91,6 +91,7 @@ void StreamWorld::carry_out(std::size_t index, std::uint32_t epoch) {
   bool coordinates = stream.is_coordinator();
   StreamOutput out = stream.take();
   coordinates = coordinates || stream.is_coordinator();
+  keep(index, epoch, out);
   for (Outgoing& outgoing : out.messages) send(index, std::move(outgoing));
   for (DecidedEntry& decided : out.decided) {
     if (keep_trace_) note(fmt::format("{} decided {} {}", node.id, decided.instance, describe(decided.entry)));

@@ -18,7 +18,8 @@
 namespace juxmem::sim {
 
 // What for: runs replicas of one stream against delay, loss, repetition, reordering, partitions (also one-way), crashes,
-//   pauses, hanging state machines, clocks of different rates and changes of members; checks S1 to S6 on the way, and once the
+//   pauses, hanging state machines, clocks of different rates and changes of members; where the stream is kept on disk, also against
+//   restarts of any or all nodes, of which each finds again what was stable; checks S1 to S6 on the way, and once the
 //   faults have stopped, that every live replica finishes.
 // Thread safety: none. Invariants: everything follows from the seed; the last epoch, the one before as long as not everybody has left
 //   it, and every next one that was proposed keep a quorum. Ownership: owns all replicas.
@@ -43,11 +44,25 @@ class StreamWorld {
     StreamConfig config;
     TimeNs wake_at = 0;  // of the scheduled tick
   };
+  // What a node's log has of one epoch, and what waits for it.
+  struct Disk {
+    StreamConfig config;
+    Instance base = 0;           // the state that the epoch began with, or a later one
+    std::uint64_t digest = 0;
+    std::vector<Persist> kept;   // in order
+    std::size_t stable = 0;      // of these
+    std::vector<std::pair<std::uint64_t, Outgoing>> held;  // with the mark waited for
+  };
   struct Node {
     NodeId id = 0;
     SiteId site = 0;
     bool crashed = false;
     std::map<std::uint32_t, Part> parts;  // by epoch
+    std::map<std::uint32_t, Disk> disks;  // by epoch
+    bool down = false;                    // and will be started again
+    std::uint64_t lives = 0;
+    TimeNs disk_hung_until = 0;
+    TimeNs last_sync_ends = 0;
     std::optional<StreamEnd> end;         // told by the last part, and not applied yet
     TimeNs clock_offset = 0;
     std::int64_t clock_ppm = 0;
@@ -78,6 +93,7 @@ class StreamWorld {
   };
 
   struct Epoch {
+    StreamConfig config;
     std::vector<StreamMember> members;
     Instance base = 0;
     std::uint64_t digest = 0;  // of the state at the base
@@ -98,6 +114,15 @@ class StreamWorld {
   void check();
   void fail(const std::string& what);
   void note(const std::string& line);
+
+  // stream_disks.cc: what nodes find again.
+  void keep(std::size_t index, std::uint32_t epoch, StreamOutput& out);
+  void sync(std::size_t index, std::uint32_t epoch);
+  void release_held(std::size_t index, std::uint32_t epoch, std::uint64_t mark);
+  void take_checkpoint(std::size_t index);
+  void stop_node(std::size_t index);
+  void start_node(std::size_t index);
+  bool anybody_down() const;
 
   // stream_epochs.cc: members change.
   Stream* present(std::size_t index);  // of the last epoch the node takes part in; nullptr: none, or crashed
@@ -135,6 +160,7 @@ class StreamWorld {
   std::map<std::uint32_t, Epoch> epochs_;
   std::vector<std::vector<StreamMember>> proposed_;  // for the epoch after the last one
   std::uint32_t change_ppm_ = 0;
+  TimeNs sync_max_ = 0;  // of a sync; 0: not kept on disk
   bool faults_on_ = true;
   bool clients_on_ = true;
   TimeNs client_pause_max_ = 0;

@@ -110,9 +110,13 @@ class Link : public GroupLinkEvents {
   }
 };
 
-TEST(GroupLink, FirstOperationOpensTheSessionAndExecutes) {
+class GroupLinkTest : public testing::Test {
+ protected:
   AgentWorld world;
-  Link link(world);
+  Link link{world};
+};
+
+TEST_F(GroupLinkTest, FirstOperationOpensTheSessionAndExecutes) {
   link.add_group();
   link.publish("x");
   link.run();
@@ -122,9 +126,7 @@ TEST(GroupLink, FirstOperationOpensTheSessionAndExecutes) {
   EXPECT_TRUE(link.group.catalog().catalog().lookup("x").has_value());
 }
 
-TEST(GroupLink, LostAnswerIsAskedForAgainAndExecutedOnce) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, LostAnswerIsAskedForAgainAndExecutedOnce) {
   link.add_group();
   link.group.answers_lost = 2;
   link->submit(wire::Reserve{.group = 1, .bytes = 4096}, {}, kNever,
@@ -134,9 +136,7 @@ TEST(GroupLink, LostAnswerIsAskedForAgainAndExecutedOnce) {
   EXPECT_EQ(link.group.catalog().catalog().groups().at(1).reserved_bytes, 4096U);
 }
 
-TEST(GroupLink, LateSecondAnswerChangesNothing) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, LateSecondAnswerChangesNothing) {
   link.add_group();
   link.publish("x");
   const auto copy = link.sent;
@@ -147,9 +147,7 @@ TEST(GroupLink, LateSecondAnswerChangesNothing) {
   EXPECT_EQ(link->pending(), 0U);
 }
 
-TEST(GroupLink, RedirectLeadsToTheCoordinator) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, RedirectLeadsToTheCoordinator) {
   link.group.leader = 4;
   link.add_group();
   link.publish("x");
@@ -158,9 +156,7 @@ TEST(GroupLink, RedirectLeadsToTheCoordinator) {
   EXPECT_EQ(link->coordinator(), 4U);
 }
 
-TEST(GroupLink, SilentCoordinatorIsReplacedByTheNextMember) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, SilentCoordinatorIsReplacedByTheNextMember) {
   link.add_group();
   link.group.leader = 3;  // without anybody telling
   link.publish("x");
@@ -170,9 +166,7 @@ TEST(GroupLink, SilentCoordinatorIsReplacedByTheNextMember) {
   EXPECT_TRUE(link->lease_holds());
 }
 
-TEST(GroupLink, NoAnswerUntilTheLimitSaysTryAgain) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, NoAnswerUntilTheLimitSaysTryAgain) {
   link.add_group();
   link.group.silent = true;
   link.publish("x", link.now + ms_to_ns(300));
@@ -181,9 +175,7 @@ TEST(GroupLink, NoAnswerUntilTheLimitSaysTryAgain) {
   EXPECT_EQ(link->pending(), 0U);
 }
 
-TEST(GroupLink, SlotOfATimedOutOperationIsUsedAgainWithAHigherCounter) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, SlotOfATimedOutOperationIsUsedAgainWithAHigherCounter) {
   link.add_group();
   link.group.silent = true;
   link.publish("x", link.now + ms_to_ns(300));
@@ -194,9 +186,7 @@ TEST(GroupLink, SlotOfATimedOutOperationIsUsedAgainWithAHigherCounter) {
   EXPECT_GE(op->counter, 2U);
 }
 
-TEST(GroupLink, LeaseCountsFromWhenTheRenewalWasSent) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, LeaseCountsFromWhenTheRenewalWasSent) {
   link.add_group();
   link.group.renews = false;
   link.pass(2 * world.timing.agent_lease_ms);
@@ -214,9 +204,7 @@ TEST(GroupLink, LeaseCountsFromWhenTheRenewalWasSent) {
   EXPECT_LT(link->lease_until(), sent_at + ms_to_ns(world.timing.agent_lease_ms));
 }
 
-TEST(GroupLink, OperationOfAnExpiredSessionThatWasNotExecutedIsSubmittedUnderTheNextSession) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, OperationOfAnExpiredSessionThatWasNotExecutedIsSubmittedUnderTheNextSession) {
   link.add_group();
   const SessionId first = link->session();
   link.group.expire(first);
@@ -227,9 +215,7 @@ TEST(GroupLink, OperationOfAnExpiredSessionThatWasNotExecutedIsSubmittedUnderThe
   EXPECT_NE(link->session(), first);
 }
 
-TEST(GroupLink, OperationExecutedBeforeItsSessionExpiredIsNotExecutedAgain) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, OperationExecutedBeforeItsSessionExpiredIsNotExecutedAgain) {
   link.add_group();
   link.group.answers_lost = 1;
   link->submit(wire::Reserve{.group = 1, .bytes = 4096}, {}, kNever,
@@ -241,9 +227,7 @@ TEST(GroupLink, OperationExecutedBeforeItsSessionExpiredIsNotExecutedAgain) {
   EXPECT_EQ(link.group.catalog().catalog().groups().at(1).reserved_bytes, 4096U);
 }
 
-TEST(GroupLink, FixedOperationOfAnExpiredSessionIsReportedAsLost) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, FixedOperationOfAnExpiredSessionIsReportedAsLost) {
   link.add_group();
   const std::optional<OpId> op = link->reserve_slot();
   ASSERT_TRUE(op.has_value());
@@ -255,9 +239,7 @@ TEST(GroupLink, FixedOperationOfAnExpiredSessionIsReportedAsLost) {
   EXPECT_EQ(link.group.catalog().catalog().groups().at(1).reserved_bytes, 0U);
 }
 
-TEST(GroupLink, NoMoreIsOnItsWayThanTheWindowHolds) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, NoMoreIsOnItsWayThanTheWindowHolds) {
   link.add_group();
   const Buffer megabyte = Buffer::take(std::vector<std::byte>(1U << 20));
   int done = 0;
@@ -270,9 +252,7 @@ TEST(GroupLink, NoMoreIsOnItsWayThanTheWindowHolds) {
   EXPECT_EQ(done, 40);
 }
 
-TEST(GroupLink, ManyOperationsAreUnderWayAtOnce) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, ManyOperationsAreUnderWayAtOnce) {
   link.add_group();
   for (int i = 0; i < 100; ++i) link.publish("n" + std::to_string(i));
   EXPECT_EQ(link.sent.size(), 100U);
@@ -280,9 +260,7 @@ TEST(GroupLink, ManyOperationsAreUnderWayAtOnce) {
   EXPECT_EQ(link.codes.size(), 100U);
 }
 
-TEST(GroupLink, NodesThatNameEachOtherAreNotAskedInCircles) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, NodesThatNameEachOtherAreNotAskedInCircles) {
   link.add_group();
   link.publish("x");
   std::size_t sendings = 0;
@@ -298,9 +276,7 @@ TEST(GroupLink, NodesThatNameEachOtherAreNotAskedInCircles) {
   EXPECT_LE(sendings, 10U);
 }
 
-TEST(GroupLink, QuestionIsAnsweredByTheCoordinator) {
-  AgentWorld world;
-  Link link(world);
+TEST_F(GroupLinkTest, QuestionIsAnsweredByTheCoordinator) {
   link.add_group();
   link.publish("x");
   link.run();

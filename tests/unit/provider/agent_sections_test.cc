@@ -16,6 +16,11 @@ class AgentSectionsTest : public testing::Test {
     block = world.malloc(3 * kPageBytes);
   }
   StandInGroup& group() { return world.group(group_of(block)); }
+  std::uint64_t ask_for_lock(std::uint64_t client) {
+    return world.ask(wire::AcquireRequest{
+                         .block = block, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0},
+                     5000, client);
+  }
 
   AgentWorld world;
   BlockId block = 0;
@@ -75,13 +80,7 @@ TEST_F(Section, OwnershipKeptMakesFurtherSectionsLocal) {
 
 TEST_F(Section, SecondWriterWaitsForTheFirst) {
   const wire::ClientAnswer first = world.acquire(block);
-  const std::uint64_t second = world.ask(wire::AcquireRequest{.block = block,
-                                                              .mode = Mode::kExclusive,
-                                                              .try_only = false,
-                                                              .have = 0,
-                                                              .offset = 0,
-                                                              .size_bytes = 0},
-                                         5000, kOther);
+  const std::uint64_t second = ask_for_lock(kOther);
   world.pass(100);
   EXPECT_EQ(world.answered(second, kOther), 0U);
   world.release(first, block, "one");
@@ -257,13 +256,7 @@ TEST_F(Section, BeatThatNoLongerHoldsASectionReleasesIt) {
 
 TEST_F(Section, CancelledAcquireIsNotGrantedLater) {
   const wire::ClientAnswer first = world.acquire(block);
-  const std::uint64_t second = world.ask(wire::AcquireRequest{.block = block,
-                                                              .mode = Mode::kExclusive,
-                                                              .try_only = false,
-                                                              .have = 0,
-                                                              .offset = 0,
-                                                              .size_bytes = 0},
-                                         5000, kOther);
+  const std::uint64_t second = ask_for_lock(kOther);
   world.ask(wire::CancelRequest{.cancelled = second}, 5000, kOther);
   world.release(first, block);
   EXPECT_EQ(world.answer(second, kOther).code, Code::kTimedOut);

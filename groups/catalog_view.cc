@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "groups/node_lists.h"
 #include "juxmem/base/digest.h"
 
 namespace juxmem {
@@ -33,7 +34,10 @@ const wire::CatalogProvider* CatalogView::provider_named(std::string_view name, 
   return found != snapshot_.providers.end() ? &*found : nullptr;
 }
 
+bool CatalogView::is_manager(NodeId node) const { return contains(snapshot_.root.members, node); }
+
 const wire::CatalogGroup* CatalogView::group(GroupId group) const {
+  if (group == kRootGroup) return snapshot_.version == 0 ? nullptr : &snapshot_.root;
   const auto found = std::ranges::lower_bound(snapshot_.groups, group, {}, &wire::CatalogGroup::group);
   return found != snapshot_.groups.end() && found->group == group ? &*found : nullptr;
 }
@@ -51,7 +55,7 @@ bool CatalogView::is_up(NodeId node) const {
 std::vector<GroupId> CatalogView::groups_of(NodeId node) const {
   std::vector<GroupId> groups;
   for (const wire::CatalogGroup& group : snapshot_.groups) {
-    if (std::ranges::find(group.members, node) != group.members.end()) groups.push_back(group.group);
+    if (contains(group.members, node)) groups.push_back(group.group);
   }
   return groups;
 }

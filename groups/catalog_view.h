@@ -34,10 +34,12 @@ class CatalogView {
 
   const wire::CatalogProvider* provider(NodeId node) const;
   const wire::CatalogProvider* provider_named(std::string_view name, std::uint64_t incarnation) const;
-  const wire::CatalogGroup* group(GroupId group) const;
+  const wire::CatalogGroup* group(GroupId group) const;  // the root, too
+  const wire::CatalogGroup& root() const { return snapshot_.root; }
+  bool is_manager(NodeId node) const;
   SiteId site_of(NodeId node) const;  // 0 if unknown
   bool is_up(NodeId node) const;      // false if unknown
-  std::vector<GroupId> groups_of(NodeId node) const;
+  std::vector<GroupId> groups_of(NodeId node) const;  // data groups
 
  private:
   wire::CatalogSnapshot snapshot_;

@@ -7,8 +7,8 @@
 #include <optional>
 #include <thread>
 
+#include "apps/juxmem/admin_call.h"
 #include "apps/juxmem/commands.h"
-#include "apps/juxmem/drain_call.h"
 #include "apps/juxmem/status_call.h"
 
 namespace juxmem {
@@ -16,14 +16,6 @@ namespace {
 
 constexpr std::int64_t kAnswerLimitMs = 10'000;
 constexpr std::chrono::milliseconds kBetweenLooks{500};
-
-std::vector<std::string> managers_of(const wire::CatalogSnapshot& catalog) {
-  std::vector<std::string> addresses;
-  for (const wire::CatalogProvider& row : catalog.providers) {
-    if (row.manager && row.up) addresses.push_back(row.address);
-  }
-  return addresses;
-}
 
 // Shows how many groups are left until there are none, or the time is over.
 int watch(const CommandLine& line, const std::vector<std::string>& addresses, const std::string& name, std::int64_t limit_ms) {
@@ -40,7 +32,7 @@ int watch(const CommandLine& line, const std::vector<std::string>& addresses, co
     if (left == 0) return kExitOk;
     if (Clock::now() >= deadline) {
       return line.failed({Code::kTryAgain, fmt::format("{} groups are still on {}; it goes on being emptied. Groups whose site has no "
-                                                       "other provider with room, and those that keep one or two copies there, stay",
+                                                       "other provider with room stay",
                                                        left, name)});
     }
     std::this_thread::sleep_for(kBetweenLooks);
@@ -71,7 +63,7 @@ int provider_command(const Arguments& arguments) {
   if (!status) return line.failed(status.error());
   const std::string& name = line.operands()[1];
   const bool cancel = line.has("cancel");
-  if (const Status asked = ask_drain(managers_of(status->catalog), name, cancel, kAnswerLimitMs); !asked) return line.failed(asked.error());
+  if (const Status asked = ask_drain(status->catalog, name, cancel, kAnswerLimitMs); !asked) return line.failed(asked.error());
   if (cancel || wait_s == 0) return kExitOk;
   return watch(line, addresses, name, wait_s * 1000);
 }

@@ -280,9 +280,9 @@ bool Replication::is_live(TimeNs now, const Peer& peer) const {
   return peer.acked >= last() || now - peer.progress < ms_to_ns(config_.timing.stall_ms);
 }
 
-void Replication::truncate(TimeNs now) {
+void Replication::truncate(TimeNs now, Instance learners_have) {
   const EntryLog& log = acceptor_.log();
-  Instance all_have = acceptor_.decided();
+  Instance all_have = std::min(acceptor_.decided(), learners_have);
   Instance live_have = acceptor_.decided();
   bool is_anybody_returning = false;
   for (std::size_t i = 0; i < peers_.size(); ++i) {

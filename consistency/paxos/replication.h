@@ -47,8 +47,9 @@ class Replication {
   // Sends entries that members lack and have room for.
   void send_entries(TimeNs now, std::vector<Outgoing>& out);
   // Forgets what everybody has, or what only silent members lack and is too much. While a member that was left behind is there again,
-  // what comes now is kept for it as for a silent one: it will lack what comes after the snapshot it fetches.
-  void truncate(TimeNs now);
+  // what comes now is kept for it as for a silent one: it will lack what comes after the snapshot it fetches. `learners_have`: those who
+  // are no members have everything up to there, and want the rest; they count like silent members.
+  void truncate(TimeNs now, Instance learners_have);
   // Heartbeats, notices of decisions, repetitions.
   void tick(TimeNs now, std::vector<Outgoing>& out);
   TimeNs next_wakeup() const;

@@ -92,6 +92,8 @@ void Stream::hurry(NodeId member) {
   if (index && parts_->role == StreamRole::kCoordinator) parts_->replication.hurry(*index);
 }
 
+void Stream::keep_for_learners(Instance have) { parts_->learners_have = have; }
+
 void Stream::learn_decided(TimeNs now, const Ballot& ballot, Instance instance) {
   parts_->advance_to(now);
   parts_->acceptor.learn_decided(ballot, instance);
@@ -154,7 +156,7 @@ StreamOutput Stream::take() {
   if (parts.role == StreamRole::kCoordinator) {
     parts.replication.send_entries(parts.now, parts.out.messages);
     parts.continue_handover();
-    parts.replication.truncate(parts.now);
+    parts.replication.truncate(parts.now, parts.learners_have);
   } else if (!parts.ending) {
     parts.acceptor.drop_before(parts.keep_from);
   }

@@ -198,6 +198,10 @@ class Stream {
   // The member is about to need the entries decided so far: they do not wait (Timing::thrift_ms). Nothing at others than coordinators.
   void hurry(NodeId member);
 
+  // Nodes that are no members follow this log, and have it up to `have` (the highest number: nobody does). While this node coordinates,
+  // what comes after is kept for them like for silent members: within StreamLimits::kept_bytes.
+  void keep_for_learners(Instance have);
+
   // Evidence from elsewhere (a grant) that everything up to `instance` was decided when `ballot` coordinated.
   void learn_decided(TimeNs now, const Ballot& ballot, Instance instance);
 

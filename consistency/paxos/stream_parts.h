@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <limits>
 #include <optional>
 
 #include "consistency/paxos/acceptor.h"
@@ -61,6 +62,7 @@ struct Stream::Parts {
   Instance promise_taken = 0;    // how far the last promise's pieces have arrived at the candidate
   TimeNs coordinator_since = 0;
   Instance keep_from = 0;        // told by the coordinator
+  Instance learners_have = std::numeric_limits<Instance>::max();
   Instance handed_out = 0;
   bool awaits_snapshot = false;  // hands nothing out and does not lead
   Instance applied = 0;

@@ -7,6 +7,8 @@
 
 #include <fmt/core.h>
 
+#include "groups/catalog/refusal.h"
+#include "groups/node_lists.h"
 #include "groups/placement/placement.h"
 #include "juxmem/base/check.h"
 #include "juxmem/base/digest.h"
@@ -15,13 +17,6 @@
 
 namespace juxmem {
 namespace {
-
-wire::Reply refusal(Code code, std::string detail) {
-  wire::Reply reply;
-  reply.code = code;
-  reply.detail = std::move(detail);
-  return reply;
-}
 
 template <typename Map>
 auto rows_of(const Map& map) {
@@ -42,10 +37,25 @@ std::uint64_t digest_of_numbers(const std::uint64_t (&numbers)[N], std::uint64_t
   return digest_of(std::as_bytes(std::span(numbers)), seed);
 }
 
+std::uint64_t digest_of_group(const wire::CatalogGroup& group, std::uint64_t seed) {
+  std::uint64_t digest = digest_of_numbers({group.group, group.epoch, group.shape.sites, group.shape.nodes_per_site,
+                                            static_cast<std::uint64_t>(group.durability), group.reserved_bytes,
+                                            static_cast<std::uint64_t>(group.asked)},
+                                           seed);
+  for (const auto* list : {&group.members, &group.next, &group.held}) {
+    digest = digest_with(digest, list->size());
+    for (NodeId member : *list) digest = digest_with(digest, member);
+  }
+  return digest;
+}
+
 }  // namespace
 
 Catalog::Catalog(std::uint32_t managers, const CatalogLimits& limits)
-    : limits_(limits), managers_(managers), next_node_(managers + 1) {}
+    : limits_(limits), managers_(managers), next_node_(managers + 1) {
+  root_.shape = {1, managers};
+  for (NodeId node = 1; node <= managers; ++node) root_.members.push_back(node);
+}
 
 // ---- providers ----------------------------------------------------------------------------------------------------
 
@@ -92,7 +102,7 @@ wire::Reply Catalog::join(Instance instance, const wire::JoinProvider& command) 
   provider.address = command.address;
   provider.incarnation = command.incarnation;
   provider.capacity_bytes = command.capacity_bytes;
-  provider.manager = provider.node <= managers_;
+  provider.manager = contains(root_.members, provider.node);
   reply.number = provider.node;
   providers_[provider.node] = std::move(provider);
   version_ = instance;
@@ -100,7 +110,7 @@ wire::Reply Catalog::join(Instance instance, const wire::JoinProvider& command) 
 }
 
 NodeId Catalog::number_for(const wire::JoinProvider& command) {
-  const bool wanted = command.manager && command.node >= 1 && command.node <= managers_;
+  const bool wanted = command.manager && command.node <= managers_ && contains(root_.members, command.node);
   if (wanted && !providers_.contains(command.node)) return command.node;
   return next_node_++;
 }
@@ -116,10 +126,8 @@ void Catalog::retire(NodeId node) {
 }
 
 bool Catalog::is_referred_to(NodeId node) const {
-  return std::ranges::any_of(groups_, [&](const auto& entry) {
-    const std::vector<NodeId> holders = holders_of(entry.second);
-    return std::ranges::find(holders, node) != holders.end();
-  });
+  return contains(holders_of(root_), node) ||
+         std::ranges::any_of(groups_, [&](const auto& entry) { return contains(holders_of(entry.second), node); });
 }
 
 wire::Reply Catalog::leave(Instance instance, const wire::LeaveProvider& command) {
@@ -336,6 +344,7 @@ wire::CatalogSnapshot Catalog::snapshot() const {
   snapshot.version = version_;
   snapshot.providers = rows_of(providers_);
   snapshot.groups = rows_of(groups_);
+  snapshot.root = root_;
   return snapshot;
 }
 
@@ -350,14 +359,9 @@ std::uint64_t Catalog::digest() const {
     digest = digest_of_text(provider.site, digest);
     digest = digest_of_text(provider.address, digest);
   }
+  digest = digest_of_group(root_, digest);
   for (const auto& [number, group] : groups_) {
-    digest = digest_of_numbers({number, group.epoch, group.shape.sites, group.shape.nodes_per_site,
-                                static_cast<std::uint64_t>(group.durability), group.reserved_bytes},
-                               digest);
-    for (const auto* list : {&group.members, &group.next, &group.held}) {
-      digest = digest_with(digest, list->size());
-      for (NodeId member : *list) digest = digest_with(digest, member);
-    }
+    digest = digest_of_group(group, digest);
     if (const auto ledger = ledgers_.find(number); ledger != ledgers_.end()) {
       digest = digest_with(digest, ledger->second.settled_at);
       for (const auto& [open, bytes] : ledger->second.open) digest = digest_of_numbers({open, bytes}, digest);

@@ -33,7 +33,7 @@ struct CatalogLimits {
 // Failure: a command that cannot be executed changes nothing and says why.
 class Catalog {
  public:
-  // Providers 1 to `managers` are the managers' numbers; others get higher ones.
+  // Providers 1 to `managers` are the numbers of the first managers; others get higher ones.
   explicit Catalog(std::uint32_t managers, const CatalogLimits& limits = {});
 
   // reply.number = the provider's number. The same (name, incarnation) gets the same number again; another incarnation of the
@@ -48,7 +48,7 @@ class Catalog {
   wire::Reply create_group(Instance instance, const wire::CreateGroup& command);
   // Error: kInvalid if there is none.
   wire::Reply drain(Instance instance, const wire::DrainProvider& command);
-  // The intent (catalog_moves.cc). Memory is reserved on the new members at once; what an earlier intent for the same epoch has reserved
+  // The intent, for the root's managers, too (catalog_moves.cc). Memory is reserved on the new members at once; what an earlier intent for the same epoch has reserved
   // stays reserved, since the group may carry that one out. Errors: kInvalid (no such group or provider, or not the group's shape),
   // kWrongEpoch, kNoSpace.
   wire::Reply move_group(Instance instance, const wire::MoveGroup& command);
@@ -75,6 +75,8 @@ class Catalog {
   std::uint64_t version() const { return version_; }
   const std::map<NodeId, wire::CatalogProvider>& providers() const { return providers_; }
   const std::map<GroupId, wire::CatalogGroup>& groups() const { return groups_; }
+  // The managers: its members vote in the root.
+  const wire::CatalogGroup& root() const { return root_; }
   std::size_t name_count() const { return names_.size(); }
 
   std::uint64_t digest() const;
@@ -109,6 +111,7 @@ class Catalog {
     std::map<NodeId, wire::CatalogProvider> providers;
     std::map<GroupId, wire::CatalogGroup> groups;
     std::map<GroupId, Ledger> ledgers;
+    wire::CatalogGroup root;
   };
 
   static bool read_providers(const Kept& kept, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
@@ -125,13 +128,16 @@ class Catalog {
   void retire(NodeId node);
   bool is_referred_to(NodeId node) const;
   void forget_if_gone(NodeId node);
+  wire::CatalogGroup* find_group(GroupId group);
+  void name_managers();
   static std::vector<NodeId> holders_of(const wire::CatalogGroup& group);
   std::uint64_t room_of(const wire::CatalogGroup& group) const;
   void reserve_for(Instance instance, wire::CatalogGroup& group, std::uint64_t bytes);
   void unreserve_for(wire::CatalogGroup& group, std::uint64_t bytes);
 
   CatalogLimits limits_;
-  std::uint32_t managers_ = 0;
+  std::uint32_t managers_ = 0;  // of the root's first epoch
+  wire::CatalogGroup root_;
   NodeId next_node_ = 0;
   GroupId next_group_ = 1;
   std::uint64_t version_ = 0;

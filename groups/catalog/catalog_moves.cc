@@ -7,18 +7,11 @@
 #include <fmt/core.h>
 
 #include "groups/catalog/catalog.h"
+#include "groups/catalog/refusal.h"
+#include "groups/node_lists.h"
 
 namespace juxmem {
 namespace {
-
-wire::Reply refusal(Code code, std::string detail) {
-  wire::Reply reply;
-  reply.code = code;
-  reply.detail = std::move(detail);
-  return reply;
-}
-
-bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
 
 bool has_duplicates(const std::vector<NodeId>& nodes) {
   return std::set<NodeId>(nodes.begin(), nodes.end()).size() != nodes.size();
@@ -33,14 +26,20 @@ std::vector<NodeId> Catalog::holders_of(const wire::CatalogGroup& group) {
   return holders;
 }
 
+wire::CatalogGroup* Catalog::find_group(GroupId group) {
+  if (group == kRootGroup) return &root_;
+  const auto found = groups_.find(group);
+  return found == groups_.end() ? nullptr : &found->second;
+}
+
 wire::Reply Catalog::move_group(Instance instance, const wire::MoveGroup& command) {
-  const auto found = groups_.find(command.group);
-  if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
-  wire::CatalogGroup& group = found->second;
+  wire::CatalogGroup* const found = find_group(command.group);
+  if (found == nullptr) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
+  wire::CatalogGroup& group = *found;
   if (command.epoch != group.epoch) {
     return refusal(Code::kWrongEpoch, fmt::format("group {} is in epoch {}", command.group, group.epoch));
   }
-  if (command.next == group.next) return {};
+  if (command.next == group.next && command.asked == group.asked) return {};
   const bool fits = command.next.empty() || (command.next.size() == group.members.size() && !has_duplicates(command.next));
   if (!fits) return refusal(Code::kInvalid, fmt::format("not the shape of group {}", command.group));
   std::vector<NodeId> added;
@@ -59,6 +58,7 @@ wire::Reply Catalog::move_group(Instance instance, const wire::MoveGroup& comman
     group.held.push_back(node);
   }
   group.next = command.next;
+  group.asked = command.asked && !command.next.empty();
   version_ = instance;
   return {};
 }
@@ -74,9 +74,9 @@ void Catalog::forget_if_gone(NodeId node) {
 }
 
 wire::Reply Catalog::group_moved(Instance instance, const wire::GroupMoved& command) {
-  const auto found = groups_.find(command.group);
-  if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
-  wire::CatalogGroup& group = found->second;
+  wire::CatalogGroup* const found = find_group(command.group);
+  if (found == nullptr) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
+  wire::CatalogGroup& group = *found;
   if (command.epoch <= group.epoch) return {};
   const std::vector<NodeId> holders = holders_of(group);
   const bool intended = command.members.size() == group.members.size() && !has_duplicates(command.members) &&
@@ -86,13 +86,20 @@ wire::Reply Catalog::group_moved(Instance instance, const wire::GroupMoved& comm
   group.members = command.members;
   group.next.clear();
   group.held.clear();
+  group.asked = false;
   version_ = instance;
+  if (command.group == kRootGroup) name_managers();
   for (NodeId node : holders) {
-    if (contains(group.members, node)) continue;
+    // A manager of the beginning may never have joined.
+    if (contains(group.members, node) || !providers_.contains(node)) continue;
     providers_.at(node).reserved_bytes -= group.reserved_bytes;
     forget_if_gone(node);
   }
   return {};
+}
+
+void Catalog::name_managers() {
+  for (auto& [node, provider] : providers_) provider.manager = contains(root_.members, node);
 }
 
 }  // namespace juxmem

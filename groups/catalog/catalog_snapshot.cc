@@ -25,7 +25,7 @@ std::unexpected<Error> refuse(const std::string& what) { return fail(Code::kProt
 }  // namespace
 
 void Catalog::open_snapshot(SnapshotNumber number) {
-  kept_[number] = Kept{next_node_, next_group_, version_, providers_, groups_, ledgers_};
+  kept_[number] = Kept{next_node_, next_group_, version_, providers_, groups_, ledgers_, root_};
   names_.open_snapshot(number);
 }
 
@@ -38,8 +38,11 @@ void Catalog::close_snapshot(SnapshotNumber number) {
 
 void Catalog::read_head(SnapshotNumber number, wire::SnapshotPiece& piece) const {
   const Kept& kept = kept_.at(number);
-  piece.catalog_head = {
-      .managers = managers_, .next_node = kept.next_node, .next_group = kept.next_group, .version = kept.version};
+  piece.catalog_head = {.managers = managers_,
+                        .next_node = kept.next_node,
+                        .next_group = kept.next_group,
+                        .version = kept.version,
+                        .root = kept.root};
 }
 
 bool Catalog::read_rows(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const {
@@ -128,7 +131,10 @@ Status Catalog::restore(const wire::SnapshotPiece& piece) {
 }
 
 Status Catalog::restore_head(const wire::CatalogHead& head) {
-  if (head.managers != managers_ || head.next_node <= managers_ || head.next_group == 0) return refuse("of another catalog");
+  const bool is_root = head.root.group == kRootGroup && head.root.epoch > 0 && !head.root.members.empty();
+  if (!is_root || head.managers == 0 || head.next_node <= head.managers || head.next_group == 0) return refuse("of no catalog");
+  managers_ = head.managers;
+  root_ = head.root;
   next_node_ = head.next_node;
   next_group_ = head.next_group;
   version_ = head.version;

@@ -4,12 +4,11 @@
 #include <optional>
 #include <utility>
 
+#include "groups/node_lists.h"
 #include "groups/placement/replacement.h"
 
 namespace juxmem {
 namespace {
-
-bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
 
 bool meets(const std::vector<NodeId>& nodes, const std::set<NodeId>& others) {
   return std::ranges::any_of(nodes, [&](NodeId node) { return others.contains(node); });
@@ -24,9 +23,10 @@ std::vector<NodeId> newcomers(const wire::CatalogGroup& group, const std::vector
   return added;
 }
 
-// The intent leaves out members only that are away or being emptied. Else the group might lack a quorum of those who hold its state.
+// People asked for the intent and it can be carried out, or it leaves out members only that are away or being emptied.
 template <typename Providers>
-bool has_reason(const wire::CatalogGroup& group, const Providers& providers) {
+bool has_reason(const wire::CatalogGroup& group, const Providers& providers, const std::set<NodeId>& lost) {
+  if (group.asked) return !meets(newcomers(group, group.next), lost);
   return std::ranges::all_of(group.members, [&](NodeId node) {
     const auto row = providers.find(node);
     return contains(group.next, node) || row == providers.end() || !row->second.up || row->second.draining;
@@ -95,7 +95,7 @@ std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers
   std::vector<wire::MoveGroup> proposals;
   for (const auto& [number, group] : groups) {
     const bool is_wanted = meets(group.members, lost_now);
-    const bool is_sound = !group.next.empty() && has_reason(group, providers);
+    const bool is_sound = !group.next.empty() && has_reason(group, providers, lost_now);
     const bool is_on_its_way = is_sound && !meets(newcomers(group, group.next), lost_now);
     if (is_on_its_way || (!is_wanted && group.next.empty())) {
       proposed_at_.erase(number);

@@ -5,18 +5,22 @@
 #include <string>
 #include <tuple>
 
+#include <fmt/core.h>
+
+#include "groups/node_lists.h"
+
 namespace juxmem {
 namespace {
 
 using Providers = std::span<const wire::CatalogProvider>;
 using Groups = std::span<const wire::CatalogGroup>;
 
-bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
-
 const wire::CatalogProvider* find(Providers providers, NodeId node) {
   const auto found = std::ranges::lower_bound(providers, node, {}, &wire::CatalogProvider::node);
   return found != providers.end() && found->node == node ? &*found : nullptr;
 }
+
+std::uint64_t free_of(const wire::CatalogProvider& row) { return row.capacity_bytes - std::min(row.reserved_bytes, row.capacity_bytes); }
 
 // Providers that can become members, the best first, by site.
 std::map<std::string, std::vector<NodeId>> candidates_of(Providers providers, Groups groups, const wire::CatalogGroup& group,
@@ -27,9 +31,6 @@ std::map<std::string, std::vector<NodeId>> candidates_of(Providers providers, Gr
       for (NodeId node : *list) ++groups_of[node];
     }
   }
-  const auto free_of = [](const wire::CatalogProvider& row) {
-    return row.capacity_bytes - std::min(row.reserved_bytes, row.capacity_bytes);
-  };
   std::vector<const wire::CatalogProvider*> able;
   for (const wire::CatalogProvider& row : providers) {
     const bool takes = row.up && !row.draining && row.capacity_bytes > 0 && !lost.contains(row.node);
@@ -78,6 +79,35 @@ std::optional<std::vector<NodeId>> members_without(Providers providers, Groups g
     from->erase(from->begin(), from->begin() + static_cast<std::ptrdiff_t>(count));
   }
   if (next == group.members) return std::nullopt;
+  return next;
+}
+
+Result<std::vector<NodeId>> members_moved(Providers providers, const wire::CatalogGroup& group, NodeId from, NodeId to) {
+  const wire::CatalogProvider* source = find(providers, from);
+  const wire::CatalogProvider* target = find(providers, to);
+  if (source == nullptr || target == nullptr) return fail(Code::kInvalid, "there is no such provider");
+  const std::string name = group.group == kRootGroup ? "the root" : fmt::format("group {}", group.group);
+  if (!contains(group.members, from)) return fail(Code::kInvalid, fmt::format("'{}' keeps no copy of {}", source->name, name));
+  if (contains(group.members, to)) return fail(Code::kInvalid, fmt::format("'{}' keeps a copy of {} already", target->name, name));
+  if (target->draining) return fail(Code::kInvalid, fmt::format("'{}' is being emptied", target->name));
+  if (!target->up) return fail(Code::kUnreachable, fmt::format("'{}' is down", target->name));
+  if (!group.next.empty()) return fail(Code::kBusy, fmt::format("{} is getting other members already", name));
+  const bool site_has_members = std::ranges::any_of(group.members, [&](NodeId node) {
+    const wire::CatalogProvider* row = find(providers, node);
+    return row != nullptr && row->site == target->site;
+  });
+  const bool may_leave_site = group.group == kRootGroup || (group.shape.nodes_per_site == 1 && !site_has_members);
+  if (source->site != target->site && !may_leave_site) {
+    return fail(Code::kImpossibleShape, fmt::format("{} keeps {} x {} copies (sites x copies in each): '{}' at {} cannot take the place of "
+                                                    "'{}' at {}",
+                                                    name, group.shape.sites, group.shape.nodes_per_site, target->name, target->site,
+                                                    source->name, source->site));
+  }
+  if (!contains(group.held, to) && free_of(*target) < group.reserved_bytes) {
+    return fail(Code::kNoSpace, fmt::format("'{}' has {} bytes free, {} needs {}", target->name, free_of(*target), name, group.reserved_bytes));
+  }
+  std::vector<NodeId> next = group.members;
+  std::ranges::replace(next, from, to);
   return next;
 }
 

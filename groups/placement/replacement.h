@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "juxmem/base/result.h"
 #include "juxmem/base/types.h"
 #include "juxmem/wire/group_messages.h"
 
@@ -19,5 +20,11 @@ namespace juxmem {
 std::optional<std::vector<NodeId>> members_without(std::span<const wire::CatalogProvider> providers,
                                                    std::span<const wire::CatalogGroup> groups, const wire::CatalogGroup& group,
                                                    const std::set<NodeId>& lost);
+
+// The members of the group's next epoch if `to` takes the place of `from`, because people want it. `to` must be up, take groups in, have the
+// room, and keep the group's shape: be of the same site, or of one without members if the group has one copy per site. Errors: kInvalid
+// (not a member, a member already, draining, unknown), kUnreachable (down), kImpossibleShape, kNoSpace, kBusy (the group is changing already).
+Result<std::vector<NodeId>> members_moved(std::span<const wire::CatalogProvider> providers, const wire::CatalogGroup& group, NodeId from,
+                                          NodeId to);
 
 }  // namespace juxmem

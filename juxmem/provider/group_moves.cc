@@ -4,14 +4,13 @@
 #include <utility>
 #include <vector>
 
+#include "groups/node_lists.h"
 #include "juxmem/base/mutant.h"
 
 namespace juxmem {
 namespace {
 
 constexpr std::uint64_t kLagMax = 4096;  // entries that a member may lack and still counts as holding the log
-
-bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
 
 bool holds_log(const StreamStatus& status, NodeId node) {
   const auto found = std::ranges::find(status.members, node, &MemberStatus::node);
@@ -28,15 +27,16 @@ bool GroupMoves::is_due(TimeNs now) {
   return true;
 }
 
-GroupMoves::Verdict GroupMoves::look_at(TimeNs now, Replica& replica, const CatalogView& catalog, NodeId self, NodeId managers) {
+GroupMoves::Verdict GroupMoves::look_at(TimeNs now, Replica& replica, const CatalogView& catalog, NodeId self) {
   const wire::CatalogGroup* row = catalog.group(replica.group());
   if (row == nullptr) return Verdict::kStays;
   if (replica.epoch() >= row->epoch) {
     behind_since_.erase(replica.group());
+    if (replica.epoch() == row->epoch) replica.forget_former_epoch();
     if (replica.is_retired() || !replica.leads()) return Verdict::kStays;
     if (replica.epoch() > row->epoch) {
-      report(replica, managers);
-    } else if (!row->next.empty()) {
+      report(replica, catalog);
+    } else if (!row->held.empty() || !row->next.empty()) {
       move(replica, *row, catalog);
     }
     return Verdict::kStays;
@@ -48,24 +48,33 @@ GroupMoves::Verdict GroupMoves::look_at(TimeNs now, Replica& replica, const Cata
 }
 
 void GroupMoves::move(Replica& replica, const wire::CatalogGroup& row, const CatalogView& catalog) const {
+  // An intent that was given up has left memory reserved behind: an epoch with the same members brings it back.
+  const std::vector<NodeId>& wanted = row.next.empty() ? row.members : row.next;
   const StreamStatus status = replica.stream_status();
   std::vector<StreamMember> next;
   std::uint64_t able = 0;
-  for (std::size_t i = 0; i < row.next.size(); ++i) {
-    const SiteId site = catalog.site_of(row.next[i]);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    // The root's managers are all of one kind: a majority of them is a quorum.
+    const SiteId site = row.group == kRootGroup ? 1 : catalog.site_of(wanted[i]);
     if (site == 0) return;
-    next.push_back({row.next[i], site});
-    if (holds_log(status, row.next[i])) able |= 1ULL << i;
+    next.push_back({wanted[i], site});
+    const bool is_new = !contains(row.members, wanted[i]);
+    const bool has_state = is_new ? replica.learner_is_close(wanted[i]) : holds_log(status, wanted[i]);
+    const bool too_early = mutant("count_learners_too_early") || mutant("begin_without_state");
+    if (is_new && !has_state && !too_early) return;
+    if (has_state || too_early) able |= 1ULL << i;
   }
   if (!check_members(next) || !QuorumSystem(next).is_quorum(able)) return;
   (void)replica.change_members(std::move(next));  // refused: tried again
 }
 
-void GroupMoves::report(const Replica& replica, NodeId managers) {
+void GroupMoves::report(const Replica& replica, const CatalogView& catalog) {
   if (mutant("keep_move_to_itself")) return;
   wire::ReportGroup report{.group = replica.group(), .epoch = replica.epoch(), .members = {}};
   for (const StreamMember& member : replica.members()) report.members.push_back(member.node);
-  for (NodeId manager = 1; manager <= managers; ++manager) outbox_.to_node(manager, wire::GroupMessage(report));
+  std::vector<NodeId> managers = catalog.root().members;
+  if (replica.group() == kRootGroup) managers = report.members;
+  for (NodeId manager : managers) outbox_.to_node(manager, wire::GroupMessage(report));
 }
 
 }  // namespace juxmem

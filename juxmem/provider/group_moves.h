@@ -12,11 +12,11 @@
 
 namespace juxmem {
 
-// What for: the group's coordinator reads in the catalog which members its group is to have, ends the epoch when the group can bear it, and
-//   tells the managers once the next one runs.
+// What for: the group's coordinator (the root's, too) reads in the catalog which members its group is to have, ends the epoch when those
+//   have caught up, and tells the managers once the next one runs.
 // Thread safety: none; the provider's event loop.
-// Invariants: an epoch is ended only when members of the next one that are alive and hold the log are a quorum of it, so the group
-//   neither waits for those who are new nor loses the quorum it has.
+// Invariants: an epoch is ended only when all new members follow its log closely, and they and those that stay and hold it are a quorum of
+//   the next one: so the group neither waits for those who are new nor loses the quorum it has.
 // Ownership: borrows the outbox.
 // Failure: all is asked and told again from time to time; what this coordinator leaves undone, the next one finds in the catalog.
 class GroupMoves {
@@ -30,8 +30,8 @@ class GroupMoves {
 
   GroupMoves(Outbox& outbox, const Timing& timing);
 
-  // To be called from time to time for every replica; `managers`: how many there are.
-  Verdict look_at(TimeNs now, Replica& replica, const CatalogView& catalog, NodeId self, NodeId managers);
+  // To be called from time to time for every replica.
+  Verdict look_at(TimeNs now, Replica& replica, const CatalogView& catalog, NodeId self);
   // The replica of this group lives here no more.
   void forget(GroupId group) { behind_since_.erase(group); }
 
@@ -41,7 +41,7 @@ class GroupMoves {
 
  private:
   void move(Replica& replica, const wire::CatalogGroup& row, const CatalogView& catalog) const;
-  void report(const Replica& replica, NodeId managers);
+  void report(const Replica& replica, const CatalogView& catalog);
 
   Outbox& outbox_;
   const Timing& timing_;

@@ -28,7 +28,8 @@ std::uint64_t size_of_all(const std::vector<wire::Entry>& entries) {
 
 template <typename T>
 std::uint64_t bulk_of(const T& message) {
-  if constexpr (std::is_same_v<T, wire::Accept> || std::is_same_v<T, wire::Promise>) {
+  if constexpr (std::is_same_v<T, wire::Accept> || std::is_same_v<T, wire::Promise> || std::is_same_v<T, wire::Ended> ||
+                std::is_same_v<T, wire::LogReply>) {
     return size_of_all(message.entries);
   } else if constexpr (std::is_same_v<T, wire::Propose>) {
     return message.command.size() + message.data.size();

@@ -48,6 +48,7 @@ NodeId Provider::self() const { return core_->self(); }
 const CatalogView& Provider::catalog() const { return core_->catalog(); }
 std::vector<GroupId> Provider::groups() const { return core_->groups(); }
 const Replica* Provider::replica(GroupId group) const { return core_->find_replica(group); }
+const Learner* Provider::learner(GroupId group) const { return core_->find_learner(group); }
 const Agent* Provider::agent() const { return core_->agent(); }
 ProviderStats Provider::stats() const { return core_->stats(); }
 

@@ -14,6 +14,7 @@
 #include "juxmem/base/types.h"
 #include "juxmem/env/env.h"
 #include "juxmem/provider/agent.h"
+#include "juxmem/provider/learner.h"
 #include "juxmem/provider/replica.h"
 
 namespace juxmem {
@@ -93,6 +94,7 @@ class Provider : public Handler {
   const CatalogView& catalog() const;
   std::vector<GroupId> groups() const;
   const Replica* replica(GroupId group) const;  // nullptr if none lives here
+  const Learner* learner(GroupId group) const;  // nullptr if this provider does not follow the group to become a member
   const Agent* agent() const;  // nullptr until ready()
   ProviderStats stats() const;
 

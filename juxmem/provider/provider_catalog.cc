@@ -38,13 +38,8 @@ void ProviderCore::take_part_as_manager() {
   config.timing = options_.timing;
   config.seed = env_.random();
   config.limits = options_.limits;
-  const auto managers = static_cast<std::uint32_t>(managers_.size());
-  Hosted& hosted = replicas_[kRootGroup];
-  hosted.replica = std::make_unique<Replica>(*this, config, [managers] { return std::make_unique<CatalogMachine>(managers); });
-  hosted.tick_at = std::numeric_limits<TimeNs>::max();
-  hosted.replica->tick();
-  touched_.insert(kRootGroup);
-  root_duties_.emplace(outbox_, options_.timing, *hosted.replica, self_, bootstrap_->members());
+  host(kRootGroup, std::make_unique<Replica>(*this, config, machine_maker(kRootGroup)));
+  root_duties_.emplace(outbox_, options_.timing, *replicas_.at(kRootGroup).replica, self_, bootstrap_->members());
   update_routes();
   membership_.set_catalog_is_local();
   membership_.begin(self_, true);
@@ -98,6 +93,7 @@ void ProviderCore::on_catalog() {
     }
   }
   update_routes();
+  make_learners();
   make_replicas();
   make_agent();
   if (agent_) agent_->on_catalog();
@@ -125,11 +121,20 @@ void ProviderCore::update_routes() {
 // The row names this life: another life of this provider has another number, except managers, whose replaced lives never
 // carry a manager's number.
 void ProviderCore::make_replicas() {
-  const wire::CatalogProvider* own = catalog_.provider(self_);
-  if (own == nullptr || own->incarnation != options_.incarnation) return;
+  if (!is_in_catalog()) return;
   for (GroupId group : catalog_.groups_of(self_)) {
-    if (!replicas_.contains(group)) make_replica(*catalog_.group(group));
+    if (!replicas_.contains(group) && !learners_.contains(group)) make_replica(*catalog_.group(group));
   }
+}
+
+bool ProviderCore::is_in_catalog() const {
+  const wire::CatalogProvider* own = catalog_.provider(self_);
+  return own != nullptr && own->incarnation == options_.incarnation;
+}
+
+// The root's managers are all of one kind: a majority of them is a quorum.
+StreamMember ProviderCore::stream_member(GroupId group, NodeId node) const {
+  return {node, group == kRootGroup ? 1 : catalog_.site_of(node)};
 }
 
 // In the first epoch everybody begins with nothing. Later ones have a history, which a new member lacks like one that was left behind;
@@ -138,17 +143,25 @@ void ProviderCore::make_replica(const wire::CatalogGroup& row) {
   StreamConfig config;
   config.stream = StreamId{row.group, row.epoch};
   config.self = self_;
-  for (NodeId node : row.members) config.members.push_back(StreamMember{node, catalog_.site_of(node)});
+  for (NodeId node : row.members) config.members.push_back(stream_member(row.group, node));
   config.preferred = row.epoch == 1 ? row.members.front() : 0;
   config.timing = options_.timing;
   config.limits = options_.limits;
   config.seed = env_.random();
-  Hosted& hosted = replicas_[row.group];
-  hosted.replica = std::make_unique<Replica>(
-      *this, config, [this, group = row.group] { return std::make_unique<BlockMachine>(group, *arena_); });
+  host(row.group, std::make_unique<Replica>(*this, config, machine_maker(row.group)));
+}
+
+MachineMaker ProviderCore::machine_maker(GroupId group) {
+  if (group != kRootGroup) return [this, group] { return std::make_unique<BlockMachine>(group, *arena_); };
+  return [managers = static_cast<std::uint32_t>(this->managers().size())] { return std::make_unique<CatalogMachine>(managers); };
+}
+
+void ProviderCore::host(GroupId group, std::unique_ptr<Replica> replica) {
+  Hosted& hosted = replicas_[group];
+  hosted.replica = std::move(replica);
   hosted.tick_at = std::numeric_limits<TimeNs>::max();
   hosted.replica->tick();
-  touched_.insert(row.group);
+  touched_.insert(group);
 }
 
 void ProviderCore::drop_replica(GroupId group) {
@@ -161,10 +174,11 @@ void ProviderCore::drop_replica(GroupId group) {
 
 void ProviderCore::move_groups(TimeNs time) {
   if (self_ == 0 || !group_moves_.is_due(time)) return;
+  drop_learners(time);
   for (GroupId group : groups()) {
     if (group == kRootGroup) continue;
     Replica& replica = *replicas_.at(group).replica;
-    const auto verdict = group_moves_.look_at(time, replica, catalog_, self_, static_cast<NodeId>(managers_.size()));
+    const auto verdict = group_moves_.look_at(time, replica, catalog_, self_);
     touched_.insert(group);
     if (verdict == GroupMoves::Verdict::kStays) continue;
     drop_replica(group);
@@ -177,9 +191,7 @@ void ProviderCore::move_groups(TimeNs time) {
 }
 
 void ProviderCore::make_agent() {
-  if (agent_ || !membership_.joined()) return;
-  const wire::CatalogProvider* own = catalog_.provider(self_);
-  if (own == nullptr || own->incarnation != options_.incarnation) return;
+  if (agent_ || !membership_.joined() || !is_in_catalog()) return;
   agent_ = std::make_unique<Agent>(*this, options_.timing, options_.agent);
   if (is_stopping_) agent_->stop();
 }

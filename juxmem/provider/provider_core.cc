@@ -136,6 +136,7 @@ void ProviderCore::on_timer() {
   if (agent_ && agent_->next_tick() <= time) agent_->tick();
   if (bootstrap_) meet(time);
   if (root_duties_) root_duties_->tick(time);
+  learn(time);
   move_groups(time);
   status_duties_.tick(time);
   membership_.tick(time, used_bytes(), catalog_.version());
@@ -183,7 +184,8 @@ void ProviderCore::schedule(GroupId group, Hosted& hosted) {
 
 void ProviderCore::wake_in_time() {
   TimeNs next = std::min(membership_.next_tick(), status_duties_.next_tick());
-  if (!replicas_.empty()) next = std::min(next, group_moves_.next_tick());
+  if (!replicas_.empty() || !learners_.empty()) next = std::min(next, group_moves_.next_tick());
+  for (const auto& [group, learner] : learners_) next = std::min(next, learner.next_tick());
   if (!replica_ticks_.empty()) next = std::min(next, replica_ticks_.begin()->first);
   if (agent_) next = std::min(next, agent_->next_tick());
   if (root_duties_) next = std::min(next, root_duties_->next_tick());
@@ -212,6 +214,11 @@ LocalReplica* ProviderCore::replica(GroupId group) {
 const Replica* ProviderCore::find_replica(GroupId group) const {
   const auto found = replicas_.find(group);
   return found == replicas_.end() ? nullptr : found->second.replica.get();
+}
+
+const Learner* ProviderCore::find_learner(GroupId group) const {
+  const auto found = learners_.find(group);
+  return found == learners_.end() ? nullptr : &found->second;
 }
 
 std::vector<GroupId> ProviderCore::groups() const {

@@ -14,6 +14,7 @@
 #include "groups/membership/bootstrap.h"
 #include "juxmem/provider/agent.h"
 #include "juxmem/provider/group_moves.h"
+#include "juxmem/provider/learner.h"
 #include "juxmem/provider/outbox.h"
 #include "juxmem/provider/provider.h"
 #include "juxmem/provider/provider_membership.h"
@@ -27,8 +28,8 @@ namespace juxmem {
 // What for: owns the parts of a provider and passes what happens from one to the other.
 // Thread safety: none; the provider's event loop.
 // Invariants: P1 parts never call each other, they only send: to others, or to themselves by way of the outbox. P2 replicas are
-//   made for groups whose catalog row names this life in its present epoch, and go only when that epoch is over, so nobody votes twice
-//   in one epoch with different memories.
+//   made for groups whose catalog row names this life in its present epoch, or of a learner that has seen the Stop that names it, and go only
+//   when that epoch is over, so nobody votes twice in one epoch with different memories.
 // Ownership: owns everything; borrows the environment.
 // Failure: see Provider.
 class ProviderCore final : public AgentHost, public ReplicaHost {
@@ -50,6 +51,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   const CatalogView& catalog() const override { return catalog_; }
   std::vector<GroupId> groups() const;
   const Replica* find_replica(GroupId group) const;
+  const Learner* find_learner(GroupId group) const;
   const Agent* agent() const { return agent_.get(); }
   ProviderStats stats() const;
 
@@ -85,6 +87,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   void receive_stream(const Sender& from, wire::StreamMessage message);
   void receive_group(const Sender& from, wire::GroupMessage message);
   void receive_client(const Sender& from, wire::ClientMessage message);
+  bool receive_as_learner(const Sender& from, wire::GroupMessage& message);
   // Messages that concern the provider itself; false for all others.
   bool receive_own(const Sender& from, const wire::GroupMessage& message);
   void on_redirect(const Sender& from, const wire::Redirect& redirect);
@@ -107,8 +110,19 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   void update_routes();
   void make_replicas();
   void make_replica(const wire::CatalogGroup& row);
+  void host(GroupId group, std::unique_ptr<Replica> replica);
+  MachineMaker machine_maker(GroupId group);
+  StreamMember stream_member(GroupId group, NodeId node) const;
   void drop_replica(GroupId group);
   void move_groups(TimeNs time);
+  bool is_in_catalog() const;
+
+  // Groups that this provider is to be a member of (provider_learners.cc).
+  void make_learners();
+  void make_learner(const wire::CatalogGroup& row);
+  void drop_learners(TimeNs time);
+  void learn(TimeNs time);
+  void become_member(GroupId group);
   void make_agent();
 
   Hosted* hosted(GroupId group);
@@ -133,6 +147,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   std::optional<PageArena> arena_;
   CatalogView catalog_;
   std::map<GroupId, Hosted> replicas_;
+  std::map<GroupId, Learner> learners_;
   std::set<std::pair<TimeNs, GroupId>> replica_ticks_;
   std::set<GroupId> touched_;  // to be advanced before the turn ends
   std::set<GroupId> changed_;  // to be told to the agent

@@ -90,12 +90,14 @@ void ProviderCore::receive_group(const Sender& from, wire::GroupMessage message)
     refuse();
     return;
   }
+  if (receive_as_learner(from, message)) return;
   if (const auto group = Replica::group_served_by(message)) {
     if (Hosted* hosted = touch(*group)) {
       hosted->replica->on_request(from.node, std::move(message));
       return;
     }
-    if (std::holds_alternative<wire::ReadSnapshot>(message) || std::holds_alternative<wire::SnapshotReply>(message)) {
+    if (std::holds_alternative<wire::ReadSnapshot>(message) || std::holds_alternative<wire::SnapshotReply>(message) ||
+        std::holds_alternative<wire::ReadLog>(message)) {
       refuse();
       return;
     }
@@ -119,6 +121,23 @@ void ProviderCore::receive_group(const Sender& from, wire::GroupMessage message)
   agent_->on_group(from.node, std::move(whole));
 }
 
+bool ProviderCore::receive_as_learner(const Sender& from, wire::GroupMessage& message) {
+  if (auto* piece = std::get_if<wire::SnapshotReply>(&message)) {
+    const auto learner = learners_.find(piece->group);
+    if (learner == learners_.end()) return false;
+    learner->second.on_snapshot(now(), from.node, std::move(*piece));
+    if (const std::string trouble = learner->second.take_trouble(); !trouble.empty()) on_replica_trouble(learner->first, trouble);
+    return true;
+  }
+  const auto* reply = std::get_if<wire::LogReply>(&message);
+  if (reply == nullptr) return false;
+  const auto learner = learners_.find(reply->group);
+  if (learner == learners_.end()) return true;  // late
+  learner->second.on_log(now(), from.node, *reply);
+  if (learner->second.end()) become_member(reply->group);
+  return true;
+}
+
 bool ProviderCore::receive_own(const Sender& from, const wire::GroupMessage& message) {
   return std::visit(
       [&](const auto& kind) {
@@ -139,6 +158,8 @@ bool ProviderCore::receive_own(const Sender& from, const wire::GroupMessage& mes
           if (root_duties_) root_duties_->on_report_group(from.node, kind);
         } else if constexpr (std::is_same_v<T, wire::DrainRequest>) {
           if (root_duties_) root_duties_->on_drain(from.peer, kind);
+        } else if constexpr (std::is_same_v<T, wire::MoveRequest>) {
+          if (root_duties_) root_duties_->on_move(from.peer, kind);
         } else if constexpr (std::is_same_v<T, wire::StatusRequest>) {
           on_status_request(from, kind);
         } else if constexpr (std::is_same_v<T, wire::StatusReply>) {

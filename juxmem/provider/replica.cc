@@ -55,6 +55,12 @@ Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker mak
   use(make_machine_());
 }
 
+Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state)
+    : Replica(host, config, std::move(make_machine)) {
+  JUXMEM_CHECK(state->applied() == config.base);
+  use(std::move(state));
+}
+
 Replica::~Replica() = default;
 
 void Replica::meet_new_members() {
@@ -84,6 +90,7 @@ void Replica::tick() {
   }
   snapshots_.tick(now, *machine_);
   fetch_.tick(now);
+  keep_for_learners();
   watches_.take_overdue(now);
   outcomes_.take_overdue(now);
   for (const auto& [key, request] : page_waits_.take_overdue(now)) {
@@ -116,6 +123,7 @@ bool Replica::carry_out_stream() {
   if (output.empty()) return false;
   for (Outgoing& outgoing : output.messages) host_.send(outgoing.to, wire::Message(std::move(outgoing.message)));
   for (const DecidedEntry& decided : output.decided) apply(decided);
+  if (output.end) leads_next_ = output.end->next.members.front().node;
   for (const RoleChange& change : output.roles) on_role(change);
   if (output.mismatch) {
     break_off(*output.mismatch);
@@ -188,6 +196,7 @@ void Replica::on_role(const RoleChange& change) {
     coordinates_ = true;
     first_own_ = change.first_own;
   }
+  if (change.coordinator != 0) leads_next_ = 0;
   if (told_coordinator_ != change.coordinator) {
     told_coordinator_ = change.coordinator;
     host_.on_replica_changed(group());

@@ -67,13 +67,15 @@ using MachineMaker = std::function<std::unique_ptr<StateMachine>()>;
 class Replica : public LocalReplica {
  public:
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine);
+  // With the state that the epoch begins with: everything up to config.base is applied to it.
+  Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state);
   ~Replica() override;
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
   void on_stream(NodeId from, wire::StreamMessage message);
   // Propose, Outcome, RenewSession, RequestOwnership, Yield, HoldingsReply, ReadPages, ReadBlock, WatchBlock, ReadNames,
-  // ReadCatalogVersion, ReadSnapshot, SnapshotReply.
+  // ReadCatalogVersion, ReadSnapshot, SnapshotReply, ReadLog.
   void on_request(NodeId from, wire::GroupMessage message);
   // The group that serves a message of this kind; nullopt for all other kinds.
   static std::optional<GroupId> group_served_by(const wire::GroupMessage& message);
@@ -94,6 +96,10 @@ class Replica : public LocalReplica {
   // Ends the epoch; these are the members of the next one. This node comes first among them if it stays, so that it leads on without
   // an election. Errors: kNotCoordinator (or not yet leading), those of Stream::propose_stop().
   Status change_members(std::vector<StreamMember> members);
+  // Whether this node follows the log and lacks only a moment of it.
+  bool learner_is_close(NodeId node) const;
+  // Everybody can know by other means that this epoch has begun: who has not seen the end of the one before need not be taught it.
+  void forget_former_epoch() { former_may_go_ = true; }
   std::uint32_t epoch() const { return config_.stream.epoch; }
   const std::vector<StreamMember>& members() const { return config_.members; }  // of this epoch
   // The group goes on without this replica, from the epoch `next_epoch()`: all it still does is teach former members that lag.
@@ -124,7 +130,7 @@ class Replica : public LocalReplica {
   // For observers.
   const Stream& stream() const { return stream_; }
   Instance base() const { return config_.base; }
-  // Of the epoch before, until every member of it knows its end; else nullptr.
+  // Of the epoch before, until every member of it knows its end and new ones need not learn it; else nullptr.
   const Stream* former_stream() const { return former_ ? &*former_ : nullptr; }
   const StateMachine& machine() const { return *machine_; }
   const BlockMachine* blocks() const { return blocks_; }      // nullptr at the root
@@ -147,6 +153,7 @@ class Replica : public LocalReplica {
   void serve(NodeId from, const wire::ReadNames& request);
   void serve(NodeId from, const wire::ReadSnapshot& request);
   void serve(NodeId from, wire::SnapshotReply& reply);
+  void serve(NodeId from, const wire::ReadLog& request);
   void serve(NodeId from, const wire::ReadCatalogVersion& request);
 
   bool may_serve_soon() const;
@@ -189,11 +196,23 @@ class Replica : public LocalReplica {
   void meet_new_members();
   NodeId known_coordinator() const;
 
+  // Nodes that are to be members of the next epoch (replica_learners.cc).
+  struct FollowingLearner {
+    Instance after = 0;
+    bool has_state = false;  // up to there
+    TimeNs heard = 0;
+  };
+  const Stream* stream_of(std::uint32_t of_epoch) const;
+  void keep_for_learners();
+
   ReplicaHost& host_;
   StreamConfig config_;
   Stream stream_;
   const MachineMaker make_machine_;
   std::optional<Stream> former_;        // of the epoch before: teaches
+  bool former_may_go_ = false;          // once its members know its end
+  std::map<NodeId, FollowingLearner> learners_;
+  NodeId leads_next_ = 0;               // first in the epoch that begins; 0: it has begun
   std::optional<StopSign> retired_to_;  // the epoch after stream_'s, of which this node is no member
   std::vector<std::pair<NodeId, wire::StreamMessage>> early_;  // of the next epoch, which this replica has not entered yet
   std::unique_ptr<StateMachine> machine_;

@@ -47,6 +47,7 @@ void Replica::enter_next_epoch(const StreamEnd& end) {
   ++config_.seed;
   meet_new_members();
   former_ = std::exchange(stream_, Stream(config_));
+  former_may_go_ = false;
   const TimeNs now = host_.now();
   stream_.tick(now);
   for (auto& [from, message] : std::exchange(early_, {})) stream_.receive(now, from, std::move(message));
@@ -57,13 +58,15 @@ bool Replica::carry_out_former() {
   if (!former_) return false;
   const StreamOutput output = former_->take();
   for (const Outgoing& outgoing : output.messages) host_.send(outgoing.to, wire::Message(outgoing.message));
-  if (former_->status(host_.now()).end_is_known) former_.reset();
+  if (former_may_go_ && former_->status(host_.now()).end_is_known) former_.reset();
   return !output.messages.empty();
 }
 
-// Whom to ask instead of this replica; 0: nobody is known.
+// Whom to ask instead of this replica; 0: nobody is known. Until somebody leads a new epoch, that is whoever shall be the first, even if it is
+// this node, which keeps the questions until then.
 NodeId Replica::known_coordinator() const {
-  const NodeId known = retired_to_ ? retired_to_->members.front().node : stream_.coordinator();
+  const NodeId known = stream_.coordinator();
+  if (known == 0 || is_retired()) return leads_next_;
   return known == host_.self() ? 0 : known;
 }
 

@@ -22,13 +22,15 @@ constexpr bool kServed =
     std::is_same_v<T, wire::Propose> || std::is_same_v<T, wire::Outcome> || std::is_same_v<T, wire::RenewSession> ||
     std::is_same_v<T, wire::RequestOwnership> || std::is_same_v<T, wire::Yield> || std::is_same_v<T, wire::HoldingsReply> ||
     std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadBlock> || std::is_same_v<T, wire::WatchBlock> ||
-    std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> || std::is_same_v<T, wire::ReadNames> ||
+    std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> || std::is_same_v<T, wire::ReadLog> ||
+    std::is_same_v<T, wire::ReadNames> ||
     std::is_same_v<T, wire::ReadCatalogVersion>;
 
 // Whether any replica can answer, not only the coordinator.
 template <typename T>
 constexpr bool kServedByAll =
-    std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply>;
+    std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> ||
+    std::is_same_v<T, wire::ReadLog>;
 
 }  // namespace
 

@@ -19,7 +19,7 @@ void Replica::use(std::unique_ptr<StateMachine> machine) {
 // ---- giving ------------------------------------------------------------------------------------------------------------
 
 void Replica::serve(NodeId from, const wire::ReadSnapshot& request) {
-  if (is_catching_up() || is_retired() || request.epoch != epoch()) {
+  if (is_catching_up() || request.epoch != epoch()) {
     wire::SnapshotReply reply;
     reply.group = group();
     reply.code = request.snapshot == 0 ? Code::kTryAgain : Code::kSnapshotGone;

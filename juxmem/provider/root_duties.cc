@@ -1,7 +1,10 @@
 #include "juxmem/provider/root_duties.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "groups/node_lists.h"
+#include "groups/placement/replacement.h"
 #include "juxmem/provider/catalog_machine.h"
 
 namespace juxmem {
@@ -105,38 +108,63 @@ void RootDuties::on_report_group(NodeId from, const wire::ReportGroup& report) {
   (void)root_.propose_own(command);  // no room: the group reports again
 }
 
-void RootDuties::on_drain(PeerId peer, const wire::DrainRequest& request) {
-  if (!root_.leads()) {
-    wire::Redirect redirect;
-    redirect.group = kRootGroup;
-    redirect.tag = request.tag;
-    redirect.coordinator = root_.coordinator() == self_ ? 0 : root_.coordinator();
-    redirect.epoch = 1;
-    answer(peer, redirect);
-    return;
-  }
-  wire::DrainReply reply;
-  reply.tag = request.tag;
+bool RootDuties::leads_or_redirects(PeerId peer, std::uint64_t tag) {
+  if (root_.leads()) return true;
+  wire::Redirect redirect;
+  redirect.group = kRootGroup;
+  redirect.tag = tag;
+  redirect.coordinator = root_.coordinator() == self_ ? 0 : root_.coordinator();
+  redirect.epoch = root_.epoch();
+  answer(peer, redirect);
+  return false;
+}
+
+// The present life.
+const wire::CatalogProvider* RootDuties::provider_named(const std::string& name) const {
   const wire::CatalogProvider* found = nullptr;
   for (const auto& [node, provider] : catalog().providers()) {
-    if (provider.name == request.provider && (found == nullptr || provider.incarnation > found->incarnation)) found = &provider;
+    if (provider.name == name && (found == nullptr || provider.incarnation > found->incarnation)) found = &provider;
   }
-  if (found == nullptr) {
-    reply.code = Code::kNotFound;
-    reply.detail = "there is no provider '" + request.provider + "'";
-    answer(peer, reply);
-    return;
-  }
+  return found;
+}
+
+void RootDuties::answer(PeerId peer, std::uint64_t tag, Code code, std::string detail) {
+  answer(peer, wire::AdminReply{.tag = tag, .code = code, .detail = std::move(detail)});
+}
+
+void RootDuties::carry_out(PeerId peer, std::uint64_t tag, wire::Action action) {
   wire::Command command;
-  command.action = wire::DrainProvider{.node = found->node, .draining = !request.cancel};
-  const auto done = [this, peer, reply](const wire::Reply& executed) mutable {
-    reply.code = executed.code;
-    reply.detail = executed.detail;
-    answer(peer, reply);
-  };
-  if (root_.propose_own(command, done)) return;
-  reply.code = Code::kTryAgain;
-  answer(peer, reply);
+  command.action = std::move(action);
+  const auto done = [this, peer, tag](const wire::Reply& executed) { answer(peer, tag, executed.code, executed.detail); };
+  if (!root_.propose_own(command, done)) answer(peer, tag, Code::kTryAgain);
+}
+
+void RootDuties::on_drain(PeerId peer, const wire::DrainRequest& request) {
+  if (!leads_or_redirects(peer, request.tag)) return;
+  const wire::CatalogProvider* found = provider_named(request.provider);
+  if (found == nullptr) return answer(peer, request.tag, Code::kNotFound, "there is no provider '" + request.provider + "'");
+  carry_out(peer, request.tag, wire::DrainProvider{.node = found->node, .draining = !request.cancel});
+}
+
+// Asked again, because the answer was lost, it is on its way or done.
+void RootDuties::on_move(PeerId peer, const wire::MoveRequest& request) {
+  if (!leads_or_redirects(peer, request.tag)) return;
+  const wire::CatalogSnapshot rows = catalog().snapshot();
+  const auto group = std::ranges::find(rows.groups, request.group, &wire::CatalogGroup::group);
+  if (request.group != kRootGroup && group == rows.groups.end()) {
+    return answer(peer, request.tag, Code::kNotFound, "there is no group " + std::to_string(request.group));
+  }
+  const wire::CatalogGroup& row = request.group == kRootGroup ? rows.root : *group;
+  const wire::CatalogProvider* from = provider_named(request.from);
+  const wire::CatalogProvider* to = provider_named(request.to);
+  if (from == nullptr || to == nullptr) {
+    return answer(peer, request.tag, Code::kNotFound, "there is no provider '" + (from == nullptr ? request.from : request.to) + "'");
+  }
+  const bool is_under_way = row.asked && contains(row.next, to->node) && !contains(row.next, from->node);
+  if (is_under_way) return answer(peer, request.tag, Code::kOk);
+  Result<std::vector<NodeId>> next = members_moved(rows.providers, row, from->node, to->node);
+  if (!next) return answer(peer, request.tag, next.error().code, next.error().detail);
+  carry_out(peer, request.tag, wire::MoveGroup{.group = row.group, .epoch = row.epoch, .next = std::move(*next), .asked = true});
 }
 
 void RootDuties::on_watch(TimeNs now, NodeId from, const wire::WatchCatalog& request) {

@@ -35,6 +35,7 @@ class RootDuties {
   void on_report(TimeNs now, NodeId from, std::uint64_t incarnation, const wire::Report& report);
   void on_report_group(NodeId from, const wire::ReportGroup& report);
   void on_drain(PeerId peer, const wire::DrainRequest& request);
+  void on_move(PeerId peer, const wire::MoveRequest& request);
   void on_watch(TimeNs now, NodeId from, const wire::WatchCatalog& request);
 
   void tick(TimeNs now);
@@ -54,6 +55,12 @@ class RootDuties {
   const Catalog& catalog() const;
   bool is_welcome(const wire::JoinProvider& provider) const;
   void answer(PeerId peer, wire::GroupMessage message);
+  void answer(PeerId peer, std::uint64_t tag, Code code, std::string detail = {});
+  // Puts what people wish into the log and answers when it is there.
+  void carry_out(PeerId peer, std::uint64_t tag, wire::Action action);
+  // The wish goes to who leads; true if this node does.
+  bool leads_or_redirects(PeerId peer, std::uint64_t tag);
+  const wire::CatalogProvider* provider_named(const std::string& name) const;
   void tell_watchers(TimeNs now);
 
   Outbox& outbox_;

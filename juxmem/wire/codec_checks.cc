@@ -54,6 +54,13 @@ const char* check(const PublishName& publish) { return check_name(publish.name);
 const char* check(const UnpublishName& unpublish) { return check_name(unpublish.name); }
 
 const char* check(const DrainRequest& drain) { return check_name(drain.provider); }
+const char* check(const MoveRequest& move) {
+  if (const char* problem = check_name(move.from)) return problem;
+  return check_name(move.to);
+}
+const char* check(const ManagerList& list) {
+  return list.nodes.size() != list.addresses.size() ? "not as many managers as addresses" : nullptr;
+}
 const char* check(const Propose& propose) { return check_entry(propose.command, propose.data); }
 const char* check(const PagesReply& reply) { return check_data(reply.ranges, reply.data); }
 const char* check(const BlockFacts& facts) { return check_meta(facts.meta); }

@@ -18,6 +18,8 @@ const char* check(const PublishName& publish);
 const char* check(const UnpublishName& unpublish);
 
 const char* check(const DrainRequest& drain);
+const char* check(const MoveRequest& move);
+const char* check(const ManagerList& list);
 const char* check(const Propose& propose);
 const char* check(const PagesReply& reply);
 const char* check(const BlockFacts& facts);

@@ -28,14 +28,15 @@ struct SchemaOf {};
   X(Granted) X(Recall) X(Yield) X(Reregister) X(Holding) X(HoldingsReply) X(ReadPages) X(PagesReply)             \
   X(ReadBlock) X(BlockFacts) X(WatchBlock) X(BlockChanged) X(ManagerHello) X(Join) X(Joined) X(Report)           \
   X(WatchCatalog) X(CatalogProvider) X(CatalogGroup) X(CatalogSnapshot) X(ReadNames) X(NameRow) X(NamesReply)    \
-  X(ReadCatalogVersion) X(CatalogVersion) X(ReportGroup) X(DrainRequest) X(DrainReply)                           \
+  X(ReadCatalogVersion) X(CatalogVersion) X(ReportGroup) X(DrainRequest) X(AdminReply)                           \
   X(GroupMemberStatus) X(GroupStatus) X(ProviderStatus) X(StatusRequest) X(StatusReply)                          \
   X(ClientHello) X(ProviderAddress) X(ClientWelcome) X(ClientBeat) X(AgentBeat) X(ClientGoodbye)                 \
   X(MallocRequest) X(FreeRequest) X(StatRequest) X(AcquireRequest) X(SectionPagesRequest) X(ReleaseRequest)      \
   X(ReadRequest) X(WriteRequest) X(OutcomeRequest) X(WaitRequest) X(NameRequest) X(LookupRequest)                \
   X(CancelRequest) X(ClientRequestBody) X(ClientRequest) X(OperationNumber) X(ClientAnswer)                   \
   X(SlotRow) X(SessionRow) X(BlocksHead) X(BlockRow) X(PagesRow) X(StagedRow) X(CatalogHead) X(SnapshotPiece) \
-  X(ReadSnapshot) X(SnapshotReply) X(CatchUpStatus) X(LedgerRow)
+  X(ReadSnapshot) X(SnapshotReply) X(CatchUpStatus) X(LedgerRow) X(ReadLog) X(LogReply) X(ManagerList)   \
+  X(MoveRequest)
 
 #define JUXMEM_WIRE_SCHEMA_OF(Name)        \
   template <>                              \

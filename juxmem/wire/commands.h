@@ -145,6 +145,7 @@ struct MoveGroup {
   GroupId group = 0;
   std::uint32_t epoch = 0;   // the present one
   std::vector<NodeId> next;  // members of the next one
+  bool asked = false;        // by people: the healer leaves it alone
   bool operator==(const MoveGroup&) const = default;
 };
 // The group has entered this epoch.

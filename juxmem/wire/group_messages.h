@@ -10,6 +10,7 @@
 #include "juxmem/base/result.h"
 #include "juxmem/base/types.h"
 #include "juxmem/wire/commands.h"
+#include "juxmem/wire/stream_messages.h"
 
 namespace juxmem::wire {
 
@@ -186,6 +187,7 @@ struct ReadSnapshot {
   std::uint64_t snapshot = 0;  // the server's number
   std::uint64_t piece = 0;
   Instance at_least = 0;
+  Instance since = 0;          // the asker has the state at this place: pages that have not changed since then are left out
   bool operator==(const ReadSnapshot&) const = default;
 };
 struct SnapshotReply {
@@ -198,6 +200,28 @@ struct SnapshotReply {
   std::uint32_t percent = 0;  // of the state, up to the end of this piece
   Buffer data;                // an encoded SnapshotPiece
   bool operator==(const SnapshotReply&) const = default;
+};
+
+// ---- learners: those who are to be members of the next epoch follow the present one ---------------------------------------
+
+// The learner has the state after `after`, or is getting it (`has_state` false). To the member it learns from: what is decided next
+// (`wants_entries`). To the others: keep what comes then.
+struct ReadLog {
+  GroupId group = 0;
+  std::uint32_t epoch = 0;
+  Instance after = 0;
+  bool has_state = false;
+  bool wants_entries = false;
+  bool operator==(const ReadLog&) const = default;
+};
+struct LogReply {
+  GroupId group = 0;
+  std::uint32_t epoch = 0;
+  Code code = Code::kOk;       // kTryAgain: cannot tell now; kSnapshotGone: these entries are not kept any more; kWrongEpoch
+  Instance after = 0;          // of the question
+  std::vector<Entry> entries;  // decided, the first one at after + 1
+  Instance decided = 0;        // as far as the member knows
+  bool operator==(const LogReply&) const = default;
 };
 
 // ---- root ----------------------------------------------------------------------------------------------------------------
@@ -259,6 +283,7 @@ struct CatalogGroup {
   std::uint64_t reserved_bytes = 0;
   std::vector<NodeId> next;     // intended members of the next epoch; empty: no change is intended
   std::vector<NodeId> held;     // no members, but were intended to be in this epoch: the memory is reserved there, too
+  bool asked = false;           // people want `next`, whatever the healer thinks
   bool operator==(const CatalogGroup&) const = default;
 };
 // A group's coordinator to the managers: the group has entered this epoch. Repeated until the catalog says so.
@@ -272,7 +297,16 @@ struct CatalogSnapshot {
   std::uint64_t version = 0;  // instance of the root's stream that last changed it
   std::vector<CatalogProvider> providers;
   std::vector<CatalogGroup> groups;
+  CatalogGroup root;            // the managers: members and epochs of the root itself
   bool operator==(const CatalogSnapshot&) const = default;
+};
+// Who the managers are: the answer of whoever does not lead the root to those who must find them.
+struct ManagerList {
+  std::uint64_t tag = 0;        // of the question, if it has one
+  NodeId coordinator = 0;       // of the root; 0 = not known
+  std::vector<NodeId> nodes;
+  std::vector<std::string> addresses;  // one for each
+  bool operator==(const ManagerList&) const = default;
 };
 // Names, read at the root's coordinator under its lease.
 struct ReadNames {
@@ -308,19 +342,28 @@ struct CatalogVersion {
 
 // ---- administration ----------------------------------------------------------------------------------------------------------
 
-// The provider shall be emptied before it is switched off; `cancel`: not any more. To a manager; one that does not lead answers by
-// Redirect(kRootGroup).
+// Wishes of people go to the root's coordinator, which answers by AdminReply; everybody else answers by ManagerList.
+
+// The provider shall be emptied before it is switched off; `cancel`: not any more.
 struct DrainRequest {
   std::uint64_t tag = 0;
   std::string provider;  // by name
   bool cancel = false;
   bool operator==(const DrainRequest&) const = default;
 };
-struct DrainReply {
+// The group's copy on one provider shall be kept by another one.
+struct MoveRequest {
   std::uint64_t tag = 0;
-  Code code = Code::kOk;  // kNotFound: no provider of that name; kTryAgain: the root has no coordinator now
+  GroupId group = 0;
+  std::string from;  // providers by name
+  std::string to;
+  bool operator==(const MoveRequest&) const = default;
+};
+struct AdminReply {
+  std::uint64_t tag = 0;
+  Code code = Code::kOk;  // kNotFound: no group or provider of that name; kTryAgain: not now
   std::string detail;
-  bool operator==(const DrainReply&) const = default;
+  bool operator==(const AdminReply&) const = default;
 };
 
 // ---- status ------------------------------------------------------------------------------------------------------------------
@@ -381,8 +424,8 @@ struct StatusReply {
 using GroupMessage =
     std::variant<Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted, Recall,
                  Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock, BlockChanged,
-                 ReadSnapshot, SnapshotReply,
-                 ManagerHello, Join, Joined, Report, WatchCatalog, ReportGroup, CatalogSnapshot, ReadNames, NamesReply,
-                 ReadCatalogVersion, CatalogVersion, DrainRequest, DrainReply, StatusRequest, StatusReply>;
+                 ReadSnapshot, SnapshotReply, ReadLog, LogReply,
+                 ManagerHello, Join, Joined, Report, WatchCatalog, ReportGroup, CatalogSnapshot, ManagerList, ReadNames, NamesReply,
+                 ReadCatalogVersion, CatalogVersion, DrainRequest, MoveRequest, AdminReply, StatusRequest, StatusReply>;
 
 }  // namespace juxmem::wire

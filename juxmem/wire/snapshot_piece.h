@@ -78,6 +78,7 @@ struct CatalogHead {
   NodeId next_node = 0;
   GroupId next_group = 0;
   std::uint64_t version = 0;
+  CatalogGroup root;
   bool operator==(const CatalogHead&) const = default;
 };
 

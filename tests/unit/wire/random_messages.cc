@@ -88,6 +88,7 @@ void fit(Random& /*random*/, PagesRow& row) {
   row.data = Buffer::take(std::vector<std::byte>(row.versions.size() * kPageBytes, std::byte{7}));
 }
 void fit(Random& /*random*/, LedgerRow& row) { row.open_bytes.resize(row.open_numbers.size()); }
+void fit(Random& /*random*/, ManagerList& list) { list.addresses.resize(list.nodes.size()); }
 void fit(Random& /*random*/, StagedRow& row) { row.slot %= kSlotsPerSessionMax; }
 
 // ---- any value --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,94 @@
+// Groups that this provider is to be a member of: it follows them, and takes part once the epoch that names it begins.
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "groups/node_lists.h"
+#include "groups/topology/topology.h"
+#include "juxmem/base/check.h"
+#include "juxmem/base/mutant.h"
+#include "juxmem/provider/provider_core.h"
+
+namespace juxmem {
+namespace {
+
+bool is_wanted(const wire::CatalogGroup& row, NodeId self) { return contains(row.held, self) && !contains(row.members, self); }
+
+}  // namespace
+
+void ProviderCore::make_learners() {
+  if (!is_in_catalog()) return;
+  for (const wire::CatalogGroup& row : catalog_.groups()) {
+    if (is_wanted(row, self_)) make_learner(row);
+  }
+}
+
+void ProviderCore::make_learner(const wire::CatalogGroup& row) {
+  const GroupId group = row.group;
+  if (replicas_.contains(group)) return;
+  if (mutant("begin_without_state")) {
+    wire::CatalogGroup next = row;
+    ++next.epoch;
+    next.members = row.next;
+    return make_replica(next);
+  }
+  if (const auto known = learners_.find(group); known != learners_.end()) {
+    if (known->second.stream().epoch >= row.epoch) return;
+    learners_.erase(known);
+  }
+  Learner& learner =
+      learners_
+          .try_emplace(group, StreamId{group, row.epoch}, nearest_first(catalog_, self_, row.members), options_.timing,
+                       [this](NodeId to, wire::GroupMessage message) { send(to, std::move(message)); }, machine_maker(group))
+          .first->second;
+  learner.start(now());
+}
+
+// Those whose group has moved on without them, or went on with them and left nobody to learn from.
+void ProviderCore::drop_learners(TimeNs time) {
+  std::vector<GroupId> to_replace;
+  std::erase_if(learners_, [&](const auto& entry) {
+    const auto& [group, learner] = entry;
+    const wire::CatalogGroup* row = catalog_.group(group);
+    if (row == nullptr) return true;
+    if (row->epoch <= learner.stream().epoch) return !is_wanted(*row, self_);
+    const bool is_member = contains(row->members, self_);
+    const bool goes_on = is_member && row->epoch == learner.stream().epoch + 1 && !learner.is_forsaken(time);
+    if (is_member && !goes_on) to_replace.push_back(group);
+    return !goes_on;
+  });
+  for (GroupId group : to_replace) make_replica(*catalog_.group(group));
+  make_learners();
+}
+
+void ProviderCore::learn(TimeNs time) {
+  std::vector<GroupId> ended;
+  for (auto& [group, learner] : learners_) {
+    learner.tick(time);
+    if (learner.end()) ended.push_back(group);
+  }
+  for (GroupId group : ended) become_member(group);
+}
+
+void ProviderCore::become_member(GroupId group) {
+  const auto found = learners_.find(group);
+  Learner& learner = found->second;
+  const StopSign& next = *learner.end();
+  const bool is_member = std::ranges::find(next.members, self_, &StreamMember::node) != next.members.end();
+  if (!is_member || learner.applied() == 0) return;  // others were chosen: the catalog will say so
+  StreamConfig config;
+  config.stream = StreamId{group, next.next_epoch};
+  config.self = self_;
+  config.members = next.members;
+  config.base = learner.applied();
+  config.round_floor = next.round;
+  config.preferred = next.members.front().node;
+  config.timing = options_.timing;
+  config.limits = options_.limits;
+  config.seed = env_.random();
+  auto replica = std::make_unique<Replica>(*this, config, machine_maker(group), learner.take_state());
+  learners_.erase(found);
+  host(group, std::move(replica));
+}
+
+}  // namespace juxmem

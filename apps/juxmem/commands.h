@@ -8,6 +8,8 @@ namespace juxmem {
 int grid_command(const Arguments& arguments);  // grid start, grid stop
 int status_command(const Arguments& arguments);
 int provider_command(const Arguments& arguments);  // provider drain
+int group_command(const Arguments& arguments);     // group move
+int rebalance_command(const Arguments& arguments);
 int ls_command(const Arguments& arguments);
 int stat_command(const Arguments& arguments);
 int rm_command(const Arguments& arguments);

@@ -20,6 +20,8 @@ constexpr std::array kCommands = {
     Command{"grid", "start or stop a grid on this machine", grid_command},
     Command{"status", "sites, providers, groups, coordinators, lag, memory", status_command},
     Command{"provider", "empty a provider before it is switched off", provider_command},
+    Command{"group", "give a group's copy to another provider", group_command},
+    Command{"rebalance", "even out memory within sites", rebalance_command},
     Command{"ls", "names of blocks", ls_command},
     Command{"stat", "facts about one block", stat_command},
     Command{"rm", "remove names and their blocks", rm_command},
@@ -32,7 +34,7 @@ constexpr std::array kCommands = {
 
 void print_usage(std::FILE* out) {
   fmt::print(out, "juxmem: looks after a JuxMem grid\n\nUsage: juxmem COMMAND [arguments]\n\nCommands:\n");
-  for (const Command& command : kCommands) fmt::print(out, "  {:<8} {}\n", command.name, command.summary);
+  for (const Command& command : kCommands) fmt::print(out, "  {:<9} {}\n", command.name, command.summary);
   fmt::print(out,
              "\nMore about one: juxmem COMMAND --help, or the manual page juxmem(1).\n\n"
              "Examples:\n"

@@ -83,7 +83,10 @@ std::string members_text(const Index& index, const wire::GroupStatus& group) {
     for (NodeId node : it->second->members) text += (text.empty() ? "" : " ") + name_of_node(index, node);
   }
   if (!it->second->next.empty()) text += ", to be";
-  for (NodeId node : it->second->next) text += " " + name_of_node(index, node);
+  for (NodeId node : it->second->next) {
+    const wire::CatchUpStatus* catch_up = catch_up_of(group, node);
+    text += " " + name_of_node(index, node) + (catch_up != nullptr ? fmt::format("(catching up {}%)", catch_up->percent) : "");
+  }
   return text;
 }
 

@@ -258,6 +258,13 @@ wire::StatusReply ProviderCore::own_status() const {
   own.uptime = now() - started_at_;
   status.providers.push_back(own);
   for (const auto& [group, hosted] : replicas_) status.groups.push_back(hosted.replica->status());
+  for (const auto& [group, learner] : learners_) {
+    status.groups.push_back({.group = group,
+                             .epoch = learner.stream().epoch,
+                             .reporter = self_,
+                             .members = {},
+                             .catching_up = {{.node = self_, .percent = learner.percent()}}});
+  }
   return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "consistency/coherence/holdings.h"
 #include "juxmem/provider/block_machine.h"
@@ -34,6 +35,7 @@ void GridChecks::after_turn(const Provider& provider) {
   if (provider.self() == 0) return;
   learn_groups(provider);
   forget_streams(provider.self(), &provider);
+  for (auto& [number, group] : groups_) look_at_learner(provider, number, group);
   for (GroupId number : provider.groups()) {
     const Replica* replica = provider.replica(number);
     const auto group = groups_.find(number);
@@ -85,12 +87,29 @@ void GridChecks::check_holdings(const Provider& provider) {
   }
 }
 
+void GridChecks::look_at_learner(const Provider& provider, GroupId number, Group& group) const {
+  const Learner* learner = provider.learner(number);
+  if (learner != nullptr && learner->percent() == 100) group.followed.insert(provider.self());
+}
+
+void GridChecks::check_beginning(GroupId number, const Group& group, const Epoch& before, const Epoch& begun) {
+  for (const Provider* provider : providers_) {
+    const NodeId node = provider->self();
+    const bool is_new = begun.quorums.index_of(node) && !before.quorums.index_of(node);
+    if (!is_new || group.followed.contains(node)) continue;
+    return world_.fail(fmt::format("group {}: an epoch begins with node {}, which has never had the state", number, node));
+  }
+}
+
 void GridChecks::look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group) {
   auto epoch = group.epochs.find(replica.epoch());
   const bool is_newcomer = replica.epoch() > 1 && replica.base() == 0;
   if (epoch == group.epochs.end()) {
     if (is_newcomer) return;  // somebody who knows where the epoch begins is seen soon
     epoch = group.epochs.emplace(replica.epoch(), Epoch(replica.members(), replica.base())).first;
+    if (const auto before = group.epochs.find(replica.epoch() - 1); before != group.epochs.end()) {
+      check_beginning(number, group, before->second, epoch->second);
+    }
   }
   auto [row, is_new] = epoch->second.members.try_emplace(provider.self());
   Member& member = row->second;
@@ -206,6 +225,18 @@ bool GridChecks::quorum_of(const Group& group, const std::set<NodeId>& living) {
   return group.epochs.rbegin()->second.quorums.is_quorum(able_of(group, living));
 }
 
+bool GridChecks::is_beginning(const Group& group, const std::set<NodeId>& living) {
+  if (group.epochs.size() < 2 || quorum_of(group, living)) return false;
+  const auto last = group.epochs.rbegin();
+  const auto set_of = [&](const Epoch& epoch) {
+    std::uint64_t set = 0;
+    for (std::size_t i = 0; i < epoch.list.size(); ++i) set |= std::uint64_t{living.contains(epoch.list[i].node)} << i;
+    return set;
+  };
+  const Epoch& before = std::next(last)->second;
+  return last->second.quorums.is_quorum(set_of(last->second)) && before.quorums.is_quorum(set_of(before));
+}
+
 bool GridChecks::all_whole(const std::set<NodeId>& living) const {
   return std::ranges::all_of(groups_, [&](const auto& row) {
     const std::size_t members = row.second.epochs.rbegin()->second.list.size();
@@ -224,6 +255,7 @@ bool GridChecks::can_spare(NodeId node, std::set<NodeId> living) const {
   rest.erase(node);
   for (const auto& [number, group] : groups_) {
     if (quorum_of(group, living) && !quorum_of(group, rest)) return false;
+    if (is_beginning(group, living) && !is_beginning(group, rest)) return false;
   }
   return true;
 }

@@ -61,6 +61,7 @@ class GridChecks {
   };
   struct Group {
     std::map<std::uint32_t, Epoch> epochs;
+    std::set<NodeId> followed;                  // have had the whole state as learners
     std::map<Instance, std::uint64_t> digests;  // of the state right after
     Instance newest = 0;                        // the furthest any replica has applied, and
     std::set<SessionId> live;                   // the sessions that lived then
@@ -71,6 +72,9 @@ class GridChecks {
   void look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group);
   void look_at_entries(const Provider& provider, GroupId number, const Replica& replica, Epoch& epoch);
   void look_at_state(const Provider& provider, GroupId number, const Replica& replica, Group& group);
+  void look_at_learner(const Provider& provider, GroupId number, Group& group) const;
+  // Those that an epoch begins with have the state.
+  void check_beginning(GroupId number, const Group& group, const Epoch& before, const Epoch& begun);
   void forget_streams(NodeId node, const Provider* provider);
   void check_streams(Epoch& epoch);
   void note_state(const Replica& replica, Group& group);
@@ -78,6 +82,8 @@ class GridChecks {
   void check_holdings(const Provider& provider);
   static std::uint64_t able_of(const Group& group, const std::set<NodeId>& living);
   static bool quorum_of(const Group& group, const std::set<NodeId>& living);
+  // The last epoch has begun, and its new members are still learning how the one before ended.
+  static bool is_beginning(const Group& group, const std::set<NodeId>& living);
 
   SimWorld& world_;
   std::uint64_t snapshots_installed_ = 0;

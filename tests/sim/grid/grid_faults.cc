@@ -17,6 +17,9 @@ void GridSim::next_fault() {
 }
 
 void GridSim::cause_fault() {
+  if (people_interfere_ && setup_is_done() && random_.chance(300'000)) {
+    return random_.chance(500'000) ? drain_somebody() : move_some_copy();
+  }
   SimProvider& victim = providers_[random_.below(providers_.size())];
   const bool is_long = random_.chance(long_absences_ ? 500'000 : 300'000);
   TimeNs length = is_long ? random_.between(500, 3000) * kMs : random_.between(20, 500) * kMs;
@@ -105,6 +108,34 @@ void GridSim::crash_client(std::size_t number) {
   });
 }
 
+void GridSim::wish(const wire::GroupMessage& request) {
+  for (SimProvider& provider : providers_) {
+    if (provider.provider == nullptr || provider.provider->replica(kRootGroup) == nullptr) continue;
+    Provider* manager = provider.provider.get();
+    provider.env->run_turn([manager, request] { manager->on_packet(0, wire::Packet{0, 0, 0, 0, {request}}); });
+  }
+}
+
+void GridSim::drain_somebody() {
+  const std::string& name = providers_[random_.below(providers_.size())].name;
+  const bool cancel = random_.chance(500'000);
+  world_.trace(fmt::format("{} is {}", name, cancel ? "to be kept" : "to be emptied"));
+  wish(wire::DrainRequest{.tag = 1, .provider = name, .cancel = cancel});
+}
+
+void GridSim::move_some_copy() {
+  const std::vector<GroupId> groups = checks_.groups();
+  const GroupId group = groups[random_.below(groups.size())];
+  const std::string& from = providers_[random_.below(providers_.size())].name;
+  const std::string& to = providers_[random_.below(providers_.size())].name;
+  world_.trace(fmt::format("group {} is to move from {} to {}", group, from, to));
+  wish(wire::MoveRequest{.tag = 2, .group = group, .from = from, .to = to});
+}
+
+void GridSim::cancel_drains() {
+  for (const SimProvider& provider : providers_) wish(wire::DrainRequest{.tag = 3, .provider = provider.name, .cancel = true});
+}
+
 void GridSim::heal() {
   world_.trace("healed");
   healed_ = true;
@@ -115,6 +146,7 @@ void GridSim::heal() {
     if (provider.provider == nullptr) start_provider(provider);
   }
   // The last pauses are over by then.
+  world_.after(3000 * kMs, [this] { cancel_drains(); });
   world_.after(3500 * kMs, [this] { finish(); });
 }
 

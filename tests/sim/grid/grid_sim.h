@@ -64,6 +64,11 @@ class GridSim {
   void crash_provider(SimProvider& victim, TimeNs down_for);
   void crash_agent_of(std::size_t client);
   void crash_client(std::size_t number);
+  // Somebody has a wish; the managers hear it in a turn of each.
+  void wish(const wire::GroupMessage& request);
+  void drain_somebody();
+  void move_some_copy();
+  void cancel_drains();
   void heal();
 
   SimWorld world_;
@@ -84,6 +89,7 @@ class GridSim {
   bool crashes_ = false;
   bool long_absences_ = false;
   bool may_lose_quorums_ = false;
+  bool people_interfere_ = false;
   bool healed_ = false;
   bool finishing_ = false;
 };

@@ -88,11 +88,11 @@ Status draw_recovery(const std::string& folder, const std::string& name, const s
        << "set datafile separator ','\nset key off\nset grid ytics\nset yrange [0:*]\n"
        << "set title '" << title << "'\nset xlabel 'seconds'\nset ylabel 'puts per second'\n";
   const std::pair<double, const char*> marks[] = {{times.killed, "1: killed"}, {times.returned, "2: back"}, {times.caught_up, "3: caught up"}};
-  double height = 0.30;
+  double height = 0.95;
   for (const auto& [at, what] : marks) {
     plot << fmt::format("set arrow from {0:.2f},graph 0 to {0:.2f},graph 1 nohead dashtype 2\n", at)
          << fmt::format("set label '{}' at {:.2f},graph {:.2f} offset 0.5,0\n", what, at, height);
-    height -= 0.08;
+    height -= 0.07;
   }
   plot << "plot '" << data << "' using 1:2 every ::1 with steps linewidth 1.5 linecolor rgb '#1f5fa8'\n";
   rows.close();

@@ -115,12 +115,15 @@ TimeNs Replica::next_tick() const {
 void Replica::advance() {
   while (!is_broken_ && (carry_out_former() || carry_out_stream() || carry_out_directory())) {
   }
-  if (!is_broken_) look_if_left_behind();
+  if (is_broken_) return;
+  look_if_left_behind();
+  consider_checkpoint();
 }
 
 bool Replica::carry_out_stream() {
   StreamOutput output = stream_.take();
   if (output.empty()) return false;
+  if (log_) log_->keep(std::move(output.persist), output.messages);
   for (Outgoing& outgoing : output.messages) host_.send(outgoing.to, wire::Message(std::move(outgoing.message)));
   for (const DecidedEntry& decided : output.decided) apply(decided);
   if (output.end) leads_next_ = output.end->next.members.front().node;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,9 @@
 #include "juxmem/base/timing.h"
 #include "juxmem/base/types.h"
 #include "juxmem/provider/agent_host.h"
+#include "juxmem/provider/checkpointer.h"
+#include "juxmem/provider/group_recovery.h"
+#include "juxmem/provider/replica_log.h"
 #include "juxmem/provider/replica_proposals.h"
 #include "juxmem/provider/replica_waits.h"
 #include "juxmem/provider/snapshot_fetch.h"
@@ -69,6 +73,11 @@ class Replica : public LocalReplica {
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine);
   // With the state that the epoch begins with: everything up to config.base is applied to it.
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state);
+  // `log`: where the group is kept on disk; its stream is opened there.
+  Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log);
+  // The same member again, after a restart. `config`: what the group has decided is taken from `restored`. `last`: its checkpoint.
+  Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log,
+          RestoredGroup restored, std::optional<CheckpointId> last);
   ~Replica() override;
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
@@ -90,6 +99,13 @@ class Replica : public LocalReplica {
   // Puts a command of this provider itself, which is idempotent, into the log; `done` hears its reply unless the role
   // is lost before. False if this replica does not coordinate or has no room.
   bool propose_own(const wire::Command& command, std::function<void(const wire::Reply&)> done = {});
+  // The node's log is stable up to here; it has room again.
+  void on_log_durable(Lsn up_to);
+  void on_log_room();
+  bool is_kept_on_disk() const { return log_ != nullptr; }
+  // Everybody can learn of this epoch from the catalog.
+  void forget_former_end();
+
   // Hands the coordinator's role to the member that is closest behind, if it holds it.
   void hand_over();
 
@@ -190,6 +206,10 @@ class Replica : public LocalReplica {
   void refuse_snapshot(const Error& why);
   void install(Instance at);
 
+  // What is kept on disk (replica_disk.cc).
+  void consider_checkpoint();
+  bool refuse_for_lack_of_room(NodeId from, std::uint64_t tag);
+
   // Epochs (replica_epochs.cc).
   void enter_next_epoch(const StreamEnd& end);
   bool carry_out_former();
@@ -207,6 +227,7 @@ class Replica : public LocalReplica {
 
   ReplicaHost& host_;
   StreamConfig config_;
+  std::unique_ptr<ReplicaLog> log_;  // nullptr: kept in memory only
   Stream stream_;
   const MachineMaker make_machine_;
   std::optional<Stream> former_;        // of the epoch before: teaches
@@ -217,6 +238,8 @@ class Replica : public LocalReplica {
   std::vector<std::pair<NodeId, wire::StreamMessage>> early_;  // of the next epoch, which this replica has not entered yet
   std::unique_ptr<StateMachine> machine_;
   std::unique_ptr<StateMachine> fresh_;  // being made of another member's snapshot
+  std::optional<Checkpointer> checkpointer_;
+  std::set<std::uint32_t> former_epochs_;  // whose ends are still in the log
   BlockMachine* blocks_ = nullptr;      // the machine, as what it is
   CatalogMachine* catalog_ = nullptr;
 

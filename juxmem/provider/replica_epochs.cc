@@ -46,6 +46,12 @@ void Replica::enter_next_epoch(const StreamEnd& end) {
   config_ = next_config(config_, end.stop, end.next);
   ++config_.seed;
   meet_new_members();
+  if (log_) {
+    former_epochs_.insert(end.next.next_epoch - 1);
+    log_->open(config_);
+    checkpointer_->abandon();
+    checkpointer_->want();
+  }
   former_ = std::exchange(stream_, Stream(config_));
   former_may_go_ = false;
   const TimeNs now = host_.now();

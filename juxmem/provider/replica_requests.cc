@@ -136,6 +136,7 @@ void Replica::serve(NodeId from, wire::Propose& request) {
     return;
   }
   if (answer_without_entry(from, request.tag, command->op)) return;
+  if (refuse_for_lack_of_room(from, request.tag)) return;
   Proposal proposal;
   proposal.from = from;
   proposal.tag = request.tag;

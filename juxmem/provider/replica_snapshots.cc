@@ -55,6 +55,7 @@ void Replica::serve(NodeId from, wire::SnapshotReply& reply) {
 // others look at it.
 void Replica::begin_state() {
   snapshots_.clear(*machine_);
+  if (checkpointer_) checkpointer_->abandon();
   stream_.await_snapshot(host_.now());
   fresh_.reset();
   if (blocks_ != nullptr) use(make_machine_());
@@ -81,7 +82,9 @@ void Replica::install(Instance at) {
     fetch_.want(now, at + 1);
     return;
   }
+  if (checkpointer_) checkpointer_->abandon();
   use(std::move(fresh_));
+  if (checkpointer_) checkpointer_->want();
   fetch_.stop();
   installed_at_ = at;
   ++stats_.snapshots_installed;

@@ -1,0 +1,149 @@
+#include "juxmem/provider/journal.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "juxmem/storage/log/format.h"
+#include "juxmem/storage/log/headers.h"
+#include "juxmem/storage/log/log_recovery.h"
+
+namespace juxmem {
+namespace {
+
+constexpr std::uint64_t kReserveBytes = 8U << 20;  // for checkpoints on a full disk
+
+}  // namespace
+
+Journal::Journal(Disk& disk, const Clock& clock, JournalListener& listener) : disk_(disk), clock_(clock), listener_(listener) {}
+Journal::~Journal() = default;
+
+void Journal::open() {
+  disk_.read(std::string(wal::kIdentityName), 0, wal::kSegmentHeaderBytes,
+             alive_.guard([this](const Result<Buffer>& bytes) { took_identity(bytes); }));
+}
+
+void Journal::took_identity(const Result<Buffer>& bytes) {
+  if (!bytes) return look_for_log();
+  const Result<wal::SegmentHeader> header = wal::decode_header(bytes->bytes());
+  if (header) return know(header->identity);
+  if (header.error().code == Code::kNotSupported) return on_log_dead(header.error());
+  look_for_log();
+}
+
+// Either nothing was ever kept here, or the segments tell whose they are.
+void Journal::look_for_log() {
+  search_ = std::make_unique<wal::LogRecovery>(disk_, [](const PlacedRecord&) {});
+  search_->start(alive_.guard([this](Result<wal::FoundLog> found) {
+    if (!found) return on_log_dead(found.error());
+    know(found->fresh ? LogIdentity{} : found->report.identity);
+  }));
+}
+
+void Journal::know(const LogIdentity& identity) {
+  identity_ = identity;
+  known_ = true;
+  if (identity_.node != 0) open_log();
+  listener_.on_journal_known();
+}
+
+void Journal::begin(const LogIdentity& identity) {
+  identity_ = identity;
+  open_log();
+}
+
+void Journal::open_log() {
+  search_.reset();
+  LogOptions options;
+  options.identity = identity_;
+  options.segment_bytes = kSegmentBytes;
+  checkpoints_ = std::make_unique<CheckpointStore>(disk_, identity_, kReserveBytes);
+  LogListener& listener = *this;
+  log_ = std::make_unique<WriteAheadLog>(disk_, clock_, listener, options);
+  checkpoints_->begin(alive_.guard([this](Result<std::vector<CheckpointId>> ids) {
+    if (!ids) return on_log_dead(ids.error());
+    take_checkpoints(std::move(*ids));
+    if (Status opened = log_->open(); !opened) on_log_dead(opened.error());
+  }));
+}
+
+// Older ones were left over when the life ended.
+void Journal::take_checkpoints(std::vector<CheckpointId> ids) {
+  for (const CheckpointId& id : ids) {
+    std::optional<CheckpointId>& newest = groups_[id.stream.group].checkpoint;
+    if (newest) remove_file(std::min(*newest, id));
+    newest = newest ? std::max(*newest, id) : id;
+  }
+}
+
+// One that stays is removed at the next start.
+void Journal::remove_file(const CheckpointId& id) {
+  checkpoints_->remove(id, [](const Status&) {});
+}
+
+void Journal::on_log_record(const PlacedRecord& placed) {
+  const StreamId stream = placed.record.stream;
+  RecoveredGroup& group = groups_[stream.group];
+  streams_.insert(stream);
+  RecoveredEpoch& epoch = group.epochs[stream.epoch];
+  if (const auto* opened = std::get_if<OpenedRecord>(&placed.record.body)) {
+    epoch = {.facts = decode_stream_facts(stream, opened->configuration), .promised = {}, .entries = {}, .places = {}};
+    if (!epoch.facts) group.trusted = false;
+  } else if (const auto* promise = std::get_if<PromiseRecord>(&placed.record.body)) {
+    epoch.promised = std::max(epoch.promised, promise->ballot);
+  } else if (const auto* accepted = std::get_if<AcceptedRecord>(&placed.record.body)) {
+    epoch.entries[accepted->instance] = accepted->entry;
+    epoch.places.emplace_back(placed.lsn, accepted->instance);
+    const bool stops = accepted->entry.kind == wire::EntryKind::kStop;
+    if (stops) epoch.entries.erase(epoch.entries.upper_bound(accepted->instance), epoch.entries.end());
+  } else if (const auto* decided = std::get_if<DecidedRecord>(&placed.record.body)) {
+    epoch.decided = std::max(epoch.decided, decided->decided);
+  } else if (std::holds_alternative<RemovedRecord>(placed.record.body)) {
+    group.epochs.erase(stream.epoch);
+    streams_.erase(stream);
+  }
+}
+
+void Journal::on_log_open(const LogReport& report) {
+  whole_ = report.complete();
+  for (const StreamTrust& trust : report.streams) {
+    if (!trust.whole()) groups_[trust.stream.group].trusted = false;
+  }
+  // Of a group that was removed only a checkpoint may be left.
+  for (auto& [number, group] : groups_) {
+    if (!group.epochs.empty() || !group.checkpoint) continue;
+    if (whole_) remove_file(*std::exchange(group.checkpoint, std::nullopt));
+  }
+  std::erase_if(groups_, [](const auto& row) { return row.second.epochs.empty() && !row.second.checkpoint; });
+  open_ = true;
+  identity_ = log_->identity();
+  listener_.on_journal_open();
+}
+
+void Journal::on_log_dead(const Error& error) {
+  if (dead_) return;
+  dead_ = error;
+  listener_.on_journal_dead(error);
+}
+
+Result<Lsn> Journal::append(const LogRecord& record) {
+  const Result<Lsn> lsn = log_->append(record);
+  if (lsn) streams_.insert(record.stream);
+  return lsn;
+}
+
+void Journal::remove(GroupId group) {
+  std::set<StreamId> of_group;
+  for (const StreamId& stream : streams_) {
+    if (stream.group == group) of_group.insert(stream);
+  }
+  // Refused, they are found and removed again at the next start.
+  for (const StreamId& stream : of_group) {
+    if (log_->append({stream, RemovedRecord{}})) streams_.erase(stream);
+  }
+  const auto found = groups_.find(group);
+  if (found == groups_.end()) return;
+  if (found->second.checkpoint) remove_file(*found->second.checkpoint);
+  groups_.erase(found);
+}
+
+}  // namespace juxmem

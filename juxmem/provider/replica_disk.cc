@@ -1,0 +1,82 @@
+// What a replica does whose group is kept on disk.
+#include <utility>
+
+#include "juxmem/provider/replica.h"
+
+namespace juxmem {
+
+namespace {
+
+StreamConfig config_of(const RestoredEpoch& restored, StreamConfig config) {
+  config.stream = restored.config.stream;
+  config.members = restored.config.members;
+  config.base = restored.config.base;
+  config.round_floor = restored.config.round_floor;
+  config.durability = Durability::kDisk;
+  config.preferred = 0;
+  return config;
+}
+
+}  // namespace
+
+Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log)
+    : Replica(host, config, std::move(make_machine)) {
+  log_ = std::move(log);
+  log_->open(config_);
+  checkpointer_.emplace(*log_, [this] { return stream_.status(host_.now()).log_first; }, std::nullopt);
+}
+
+Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log,
+                 RestoredGroup restored, std::optional<CheckpointId> last)
+    : Replica(host, config_of(restored.present, config), std::move(make_machine)) {
+  log_ = std::move(log);
+  log_->recover(config_, std::move(restored.places));
+  checkpointer_.emplace(*log_, [this] { return stream_.status(host_.now()).log_first; }, last);
+  use(std::move(restored.machine));
+  stream_ = Stream(config_, std::move(restored.present.hard));
+  former_epochs_ = std::move(restored.former_epochs);
+  if (!restored.former) return;
+  former_.emplace(config_of(*restored.former, config), std::move(restored.former->hard));
+  former_->tick(host_.now());
+  (void)former_->take();  // the Stop, which was applied in the former life
+}
+
+void Replica::on_log_durable(Lsn up_to) {
+  if (!log_ || is_broken_) return;
+  ReplicaLog::Stable stable = log_->on_durable(up_to);
+  for (Outgoing& outgoing : stable.messages) host_.send(outgoing.to, wire::Message(std::move(outgoing.message)));
+  if (stable.mark != 0) stream_.persisted(host_.now(), stable.mark);
+}
+
+void Replica::on_log_room() {
+  if (log_) log_->on_room();
+}
+
+// Until a checkpoint of this epoch is made, the state that it began with is found by the former one's entries.
+void Replica::forget_former_end() {
+  if (former_epochs_.empty() || checkpointer_->last_epoch() != epoch()) return;
+  for (std::uint32_t former : former_epochs_) log_->forget_former(former);
+  former_epochs_.clear();
+}
+
+// The Stop must be found again by a member that did not stay: it tells the end.
+void Replica::consider_checkpoint() {
+  if (!checkpointer_ || is_retired() || is_catching_up() || stream_.has_ended()) return;
+  if (!former_) forget_former_end();
+  StreamFacts facts = facts_of(config_);
+  facts.promised = stream_.ballot();
+  facts.decided = machine_->applied();
+  checkpointer_->consider(host_.now(), *machine_, facts);
+}
+
+// What the disk does not take in, nobody is told of: better a name at once than no answer.
+bool Replica::refuse_for_lack_of_room(NodeId from, std::uint64_t tag) {
+  if (!log_ || !log_->trouble() || log_->trouble()->code != Code::kNoSpace) return false;
+  wire::Reply refusal;
+  refusal.code = Code::kNoSpace;
+  refusal.detail = log_->trouble()->detail;
+  answer(from, tag, machine_->applied(), std::move(refusal));
+  return true;
+}
+
+}  // namespace juxmem

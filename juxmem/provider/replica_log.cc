@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "juxmem/base/mutant.h"
-
 namespace juxmem {
 
 void ReplicaLog::open(const StreamConfig& config) {
@@ -36,7 +34,7 @@ void ReplicaLog::keep(Persist persist, std::vector<Outgoing>& messages) {
     waiting_.back().mark = persist.mark;
   }
   append_waiting();
-  if ((waiting_.empty() && placed_.empty()) || mutant("send_before_stable")) return;
+  if (waiting_.empty() && placed_.empty()) return;
   const auto waits = [](const Outgoing& outgoing) { return outgoing.first == Durable::kState; };
   for (Outgoing& outgoing : messages) {
     if (waits(outgoing)) held_.emplace_back(numbers_, outgoing);

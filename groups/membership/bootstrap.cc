@@ -41,7 +41,7 @@ wire::ManagerHello Bootstrap::own_hello(bool answer_wanted) const {
   hello.address = addresses_[self_ - 1];
   hello.incarnation = incarnation_;
   hello.list_digest = list_digest_;
-  hello.established = stage_ == Stage::kEstablished;
+  hello.established = stage_ != Stage::kMeeting;
   hello.members = members_;
   hello.answer_wanted = answer_wanted;
   return hello;
@@ -53,22 +53,20 @@ std::optional<wire::ManagerHello> Bootstrap::on_hello(const wire::ManagerHello& 
     problem_ = "the manager at " + hello.address + " was given another list of managers; start all with the same --join";
     return std::nullopt;
   }
-  const bool makes_sense = other != self_ && hello.incarnation != 0 && hello.members[other - 1] == hello.incarnation;
-  if (!makes_sense || stage_ == Stage::kReplaced) return std::nullopt;
+  // Who was replaced tells who took part in the beginning, which it did not.
+  const bool names_itself = hello.members[other - 1] == hello.incarnation || hello.established;
+  const bool makes_sense = other != self_ && hello.incarnation != 0 && names_itself;
+  if (!makes_sense) return std::nullopt;
   if (stage_ == Stage::kMeeting) learn(other, hello);
-  if (!hello.answer_wanted || stage_ == Stage::kReplaced) return std::nullopt;
+  if (!hello.answer_wanted) return std::nullopt;
   return own_hello(false);
 }
 
 void Bootstrap::learn(NodeId other, const wire::ManagerHello& hello) {
   if (hello.incarnation < members_[other - 1]) return;  // of a former life, late
   if (hello.established) {
-    if (hello.members[self_ - 1] != incarnation_) {
-      stage_ = Stage::kReplaced;
-      return;
-    }
     members_ = hello.members;
-    stage_ = Stage::kEstablished;
+    stage_ = members_[self_ - 1] == incarnation_ ? Stage::kEstablished : Stage::kReplaced;
     return;
   }
   members_[other - 1] = hello.incarnation;

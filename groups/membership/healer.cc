@@ -33,8 +33,10 @@ bool has_reason(const wire::CatalogGroup& group, const Providers& providers, con
   });
 }
 
+}  // namespace
+
 // How many groups are on their way, and to whom.
-struct Moves {
+struct Healer::Moves {
   std::size_t groups = 0;
   std::map<NodeId, std::size_t> to;
 
@@ -48,8 +50,6 @@ struct Moves {
            });
   }
 };
-
-}  // namespace
 
 Healer::Healer(const Timing& timing) : heal_after_ns_(ms_to_ns(timing.heal_after_ms)), repeat_ns_(ms_to_ns(timing.report_ms) * 4) {}
 
@@ -79,37 +79,51 @@ std::set<NodeId> Healer::lost(TimeNs now, const Providers& providers) const {
   return lost;
 }
 
-std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers, const Groups& groups) {
+// What to propose for one group; nullopt: nothing now. `replace`: who would be its members without those that are lost.
+template <typename Replace>
+std::optional<wire::MoveGroup> Healer::look_at(TimeNs now, const Providers& providers, const wire::CatalogGroup& group,
+                                               const std::set<NodeId>& lost_now, Moves& moves, const Replace& replace) {
+  const bool is_wanted = meets(group.members, lost_now);
+  const bool is_sound = !group.next.empty() && has_reason(group, providers, lost_now);
+  const bool is_on_its_way = is_sound && !meets(newcomers(group, group.next), lost_now);
+  if (is_on_its_way || (!is_wanted && group.next.empty())) {
+    proposed_at_.erase(group.group);
+    return std::nullopt;
+  }
+  std::optional<std::vector<NodeId>> next;
+  if (is_wanted) next = replace();
+  if (!next && (group.next.empty() || is_sound)) return std::nullopt;
+  if (next && !moves.bears(group, *next) && group.next.empty()) return std::nullopt;
+  const auto before = proposed_at_.find(group.group);
+  if (before != proposed_at_.end() && now - before->second < repeat_ns_) return std::nullopt;
+  proposed_at_[group.group] = now;
+  if (next) moves.count(group, *next);
+  return wire::MoveGroup{.group = group.group, .epoch = group.epoch, .next = next.value_or(std::vector<NodeId>{})};
+}
+
+std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers, const Groups& groups, const wire::CatalogGroup& root) {
   watch(now, providers);
   const std::set<NodeId> lost_now = lost(now, providers);
   Moves moves;
   for (const auto& [number, group] : groups) {
     if (!group.next.empty()) moves.count(group, group.next);
   }
-  if (lost_now.empty() && moves.groups == 0) return {};
+  if (lost_now.empty() && moves.groups == 0 && root.next.empty()) return {};
   std::vector<wire::CatalogProvider> provider_rows;
   for (const auto& [node, row] : providers) provider_rows.push_back(row);
   std::vector<wire::CatalogGroup> group_rows;
   for (const auto& [number, row] : groups) group_rows.push_back(row);
 
   std::vector<wire::MoveGroup> proposals;
+  // Managers that have met and never joined must be able to: later managers do not know them.
+  const bool all_have_joined = std::ranges::all_of(root.members, [&](NodeId node) { return providers.contains(node); });
+  if (all_have_joined) {
+    const auto replace = [&] { return managers_without(provider_rows, group_rows, root, lost_now); };
+    if (auto move = look_at(now, providers, root, lost_now, moves, replace)) proposals.push_back(std::move(*move));
+  }
   for (const auto& [number, group] : groups) {
-    const bool is_wanted = meets(group.members, lost_now);
-    const bool is_sound = !group.next.empty() && has_reason(group, providers, lost_now);
-    const bool is_on_its_way = is_sound && !meets(newcomers(group, group.next), lost_now);
-    if (is_on_its_way || (!is_wanted && group.next.empty())) {
-      proposed_at_.erase(number);
-      continue;
-    }
-    std::optional<std::vector<NodeId>> next;
-    if (is_wanted) next = members_without(provider_rows, group_rows, group, lost_now);
-    if (!next && (group.next.empty() || is_sound)) continue;
-    if (next && !moves.bears(group, *next) && group.next.empty()) continue;
-    const auto before = proposed_at_.find(number);
-    if (before != proposed_at_.end() && now - before->second < repeat_ns_) continue;
-    proposed_at_[number] = now;
-    if (next) moves.count(group, *next);
-    proposals.push_back({.group = number, .epoch = group.epoch, .next = next.value_or(std::vector<NodeId>{})});
+    const auto replace = [&] { return members_without(provider_rows, group_rows, group, lost_now); };
+    if (auto move = look_at(now, providers, group, lost_now, moves, replace)) proposals.push_back(std::move(*move));
   }
   return proposals;
 }

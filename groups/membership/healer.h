@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -13,7 +14,7 @@
 
 namespace juxmem {
 
-// What for: the root's coordinator replaces providers that stay away, and empties those that people want emptied. It only states the
+// What for: the root's coordinator replaces providers that stay away, in groups and as managers, and empties those that people want emptied. It only states the
 //   intent; the group itself moves when it can, so that it never loses the quorum it has.
 // Thread safety: none. Pure: time comes as an argument.
 // Invariants: nobody is replaced before a full heal_after_ms of this coordinator's own watching; at most kMovesMax groups move at
@@ -32,12 +33,17 @@ class Healer {
 
   // What to propose, in the order of the groups. A proposal comes again if the catalog has not followed after a while.
   std::vector<wire::MoveGroup> tick(TimeNs now, const std::map<NodeId, wire::CatalogProvider>& providers,
-                                    const std::map<GroupId, wire::CatalogGroup>& groups);
+                                    const std::map<GroupId, wire::CatalogGroup>& groups, const wire::CatalogGroup& root);
 
  private:
   using Providers = std::map<NodeId, wire::CatalogProvider>;
   using Groups = std::map<GroupId, wire::CatalogGroup>;
 
+  struct Moves;
+
+  template <typename Replace>
+  std::optional<wire::MoveGroup> look_at(TimeNs now, const Providers& providers, const wire::CatalogGroup& group,
+                                         const std::set<NodeId>& lost_now, Moves& moves, const Replace& replace);
   void watch(TimeNs now, const Providers& providers);
   std::set<NodeId> lost(TimeNs now, const Providers& providers) const;
 

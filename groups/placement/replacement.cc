@@ -82,6 +82,32 @@ std::optional<std::vector<NodeId>> members_without(Providers providers, Groups g
   return next;
 }
 
+std::optional<std::vector<NodeId>> managers_without(Providers providers, Groups groups, const wire::CatalogGroup& root,
+                                                    const std::set<NodeId>& lost) {
+  std::map<std::string, std::vector<NodeId>> candidates = candidates_of(providers, groups, root, lost);
+  std::map<std::string, std::size_t> seats;  // that stay, by site
+  for (NodeId node : root.members) {
+    const wire::CatalogProvider* row = find(providers, node);
+    if (row != nullptr && !lost.contains(node)) ++seats[row->site];
+  }
+  std::vector<NodeId> next = root.members;
+  for (NodeId& seat : next) {
+    const wire::CatalogProvider* former = find(providers, seat);
+    if (former == nullptr || !lost.contains(seat)) continue;
+    std::erase_if(candidates, [](const auto& site) { return site.second.empty(); });
+    auto from = candidates.find(former->site);
+    if (from == candidates.end()) {
+      from = std::ranges::min_element(candidates, {}, [&](const auto& site) { return seats[site.first]; });
+    }
+    if (from == candidates.end()) break;
+    seat = from->second.front();
+    from->second.erase(from->second.begin());
+    ++seats[from->first];
+  }
+  if (next == root.members) return std::nullopt;
+  return next;
+}
+
 Result<std::vector<NodeId>> members_moved(Providers providers, const wire::CatalogGroup& group, NodeId from, NodeId to) {
   const wire::CatalogProvider* source = find(providers, from);
   const wire::CatalogProvider* target = find(providers, to);

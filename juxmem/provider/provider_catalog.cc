@@ -1,6 +1,7 @@
 // A provider's way into its grid, and what follows from the catalog: routes, replicas, the agent.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "juxmem/provider/block_machine.h"
@@ -26,24 +27,37 @@ void ProviderCore::meet(TimeNs time) {
   for (auto& [address, hello] : bootstrap_->hellos()) outbox_.to_address(address, wire::GroupMessage(std::move(hello)));
 }
 
-// The managers agree on who they are: from now on this one keeps its part of the root's log.
+// The managers agree on who they are: from now on this one keeps its part of the root's log, as long as it has its seat.
 void ProviderCore::take_part_as_manager() {
-  if (root_duties_ || bootstrap_->stage() != Bootstrap::Stage::kEstablished) return;
+  if (membership_.has_begun() || bootstrap_->stage() != Bootstrap::Stage::kEstablished) return;
   become(bootstrap_->self());
   StreamConfig config;
   config.stream = StreamId{kRootGroup, 1};
   config.self = self_;
-  for (NodeId node : managers()) config.members.push_back(StreamMember{node, 1});
+  for (NodeId node : first_managers()) config.members.push_back(StreamMember{node, 1});
   config.preferred = 1;
   config.timing = options_.timing;
   config.seed = env_.random();
   config.limits = options_.limits;
   host(kRootGroup, std::make_unique<Replica>(*this, config, machine_maker(kRootGroup)));
-  root_duties_.emplace(outbox_, options_.timing, *replicas_.at(kRootGroup).replica, self_, bootstrap_->members());
+  begin_root_duties();
   update_routes();
-  membership_.set_catalog_is_local();
   membership_.begin(self_, true);
-  say(Notice::Severity::kInfo, fmt::format("the managers have met; this is manager {} of {}", self_, managers_.size()));
+  say(Notice::Severity::kInfo, fmt::format("the managers have met; this is manager {} of {}", self_, contacts_.size()));
+}
+
+// Providers that joined later know nothing of who met in the beginning: by then all who did have joined.
+void ProviderCore::begin_root_duties() {
+  root_duties_.emplace(outbox_, options_.timing, *replicas_.at(kRootGroup).replica, self_,
+                       bootstrap_ && bootstrap_->stage() == Bootstrap::Stage::kEstablished ? bootstrap_->members()
+                                                                                           : std::vector<std::uint64_t>{});
+  membership_.set_catalog_is_local(true);
+}
+
+void ProviderCore::end_root_duties() {
+  root_duties_.reset();
+  membership_.set_catalog_is_local(false);
+  membership_.use_managers(managers());
 }
 
 void ProviderCore::come_back_as_provider() {
@@ -72,8 +86,14 @@ void ProviderCore::on_joined(const wire::Joined& joined) {
 
 void ProviderCore::look_at_root() {
   const Replica& root = *replicas_.at(kRootGroup).replica;
+  if (root.is_retired()) {
+    end_root_duties();
+    say(Notice::Severity::kInfo, "the root has moved on to other managers");
+    return;
+  }
   root_duties_->on_root_changed(now());
   membership_.on_root_coordinator(now(), root.coordinator());
+  membership_.set_catalog_is_local(root.coordinator() != 0);
   const Catalog& applied = root.catalog()->catalog();
   if (applied.version() > catalog_.version() && catalog_.update(applied.snapshot())) on_catalog();
 }
@@ -100,22 +120,28 @@ void ProviderCore::on_catalog() {
 }
 
 void ProviderCore::update_routes() {
-  for (NodeId node : managers()) {
-    const wire::CatalogProvider* known = catalog_.provider(node);
-    std::uint64_t life = known == nullptr ? 0 : known->incarnation;
-    if (root_duties_) life = bootstrap_->members()[node - 1];
-    outbox_.set_route(node, managers_[node - 1], life);
-  }
   std::set<NodeId> routed;
   for (const wire::CatalogProvider& provider : catalog_.providers()) {
-    if (provider.node <= managers_.size()) continue;
     routed.insert(provider.node);
     outbox_.set_route(provider.node, provider.address, provider.incarnation);
+  }
+  // The first managers may not have joined yet.
+  for (NodeId node : first_managers()) {
+    if (routed.contains(node) || (catalog_.version() != 0 && !catalog_.is_manager(node))) continue;
+    routed.insert(node);
+    outbox_.set_route(node, contacts_[node - 1], root_duties_ ? bootstrap_->members()[node - 1] : 0);
   }
   for (NodeId node : routed_) {
     if (!routed.contains(node)) outbox_.set_route(node, {}, 0);
   }
   routed_ = std::move(routed);
+  // A former life of this provider may still be counted as one of them.
+  std::vector<NodeId> managers = this->managers();
+  std::erase_if(managers, [this](NodeId node) {
+    const wire::CatalogProvider* row = catalog_.provider(node);
+    return node != self_ && row != nullptr && row->address == options_.address;
+  });
+  membership_.use_managers(std::move(managers));
 }
 
 // The row names this life: another life of this provider has another number, except managers, whose replaced lives never
@@ -176,15 +202,16 @@ void ProviderCore::move_groups(TimeNs time) {
   if (self_ == 0 || !group_moves_.is_due(time)) return;
   drop_learners(time);
   for (GroupId group : groups()) {
-    if (group == kRootGroup) continue;
     Replica& replica = *replicas_.at(group).replica;
     const auto verdict = group_moves_.look_at(time, replica, catalog_, self_);
     touched_.insert(group);
     if (verdict == GroupMoves::Verdict::kStays) continue;
+    if (group == kRootGroup && root_duties_) end_root_duties();
     drop_replica(group);
     if (verdict == GroupMoves::Verdict::kReplaced) {
       make_replica(*catalog_.group(group));
-    } else {
+      if (group == kRootGroup) begin_root_duties();
+    } else if (group != kRootGroup) {
       say(Notice::Severity::kInfo, fmt::format("group {} has moved on to other providers", group));
     }
   }

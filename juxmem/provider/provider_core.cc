@@ -37,9 +37,9 @@ std::vector<std::string> sorted_without_duplicates(std::vector<std::string> addr
 ProviderCore::ProviderCore(Env& env, ProviderOptions options)
     : env_(env),
       options_(std::move(options)),
-      managers_(sorted_without_duplicates(options_.managers)),
+      contacts_(sorted_without_duplicates(options_.managers)),
       outbox_(env.network()),
-      membership_(outbox_, options_.timing, managers_, description_of(options_)),
+      membership_(outbox_, options_.timing, contacts_, description_of(options_)),
       status_duties_(outbox_),
       group_moves_(outbox_, options_.timing) {}
 
@@ -62,7 +62,7 @@ void ProviderCore::start() {
   outbox_.set_self(0, options_.incarnation);
   update_routes();
   if (options_.manager) {
-    bootstrap_.emplace(managers_, options_.address, options_.incarnation);
+    bootstrap_.emplace(contacts_, options_.address, options_.incarnation);
     meet(now());
   } else {
     membership_.begin(0, false);
@@ -105,17 +105,27 @@ void ProviderCore::say(Notice::Severity severity, std::string text) const {
 std::string ProviderCore::waiting_for() const {
   if (bootstrap_ && bootstrap_->stage() == Bootstrap::Stage::kMeeting) {
     if (!bootstrap_->problem().empty()) return bootstrap_->problem();
-    return fmt::format("all {} managers must be up once before the grid begins", managers_.size());
+    return fmt::format("all {} managers must be up once before the grid begins", contacts_.size());
   }
   if (!membership_.refusal().empty()) return "the managers refuse this provider: " + membership_.refusal();
-  if (!membership_.joined()) return fmt::format("no answer yet from the managers at {}", fmt::join(managers_, ", "));
+  if (!membership_.joined()) return fmt::format("no answer yet from {}", fmt::join(contacts_, ", "));
   if (agent_ == nullptr) return "the catalog has not arrived yet";
   return {};
 }
 
-std::vector<NodeId> ProviderCore::managers() const {
-  std::vector<NodeId> nodes(managers_.size());
+std::vector<NodeId> ProviderCore::first_managers() const {
+  std::vector<NodeId> nodes;
+  if (options_.manager) nodes.resize(contacts_.size());
   for (std::size_t i = 0; i < nodes.size(); ++i) nodes[i] = static_cast<NodeId>(i + 1);
+  return nodes;
+}
+
+// Where the root has moved on from here, those it was to move to, too, are managers for all this provider knows.
+std::vector<NodeId> ProviderCore::managers() const {
+  if (catalog_.version() == 0) return first_managers();
+  std::vector<NodeId> nodes = catalog_.root().members;
+  const Replica* root = find_replica(kRootGroup);
+  if (root != nullptr && root->is_retired()) nodes.insert(nodes.end(), catalog_.root().held.begin(), catalog_.root().held.end());
   return nodes;
 }
 
@@ -169,7 +179,7 @@ void ProviderCore::tell_changed() {
   std::set<GroupId> changed;
   changed.swap(changed_);
   for (GroupId group : changed) {
-    if (group == kRootGroup) look_at_root();
+    if (group == kRootGroup && root_duties_) look_at_root();
     if (agent_) agent_->on_applied(group);
   }
 }

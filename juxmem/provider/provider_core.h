@@ -93,6 +93,9 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   void on_redirect(const Sender& from, const wire::Redirect& redirect);
   void on_hello(const Sender& from, const wire::ManagerHello& hello);
   void on_snapshot(wire::CatalogSnapshot snapshot);
+  void on_join(const Sender& from, const wire::Join& request);
+  void on_watch(const Sender& from, const wire::WatchCatalog& request);
+  wire::ManagerList manager_list() const;
   void on_status_request(const Sender& from, const wire::StatusRequest& request);
   void refuse() { ++stats_.refused; }
 
@@ -102,6 +105,9 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   void come_back_as_provider();
   void on_joined(const wire::Joined& joined);
   void become(NodeId node);
+  std::vector<NodeId> first_managers() const;
+  void begin_root_duties();
+  void end_root_duties();
   void fail_with(Error error);
 
   // The catalog and what follows from it.
@@ -137,13 +143,13 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
 
   Env& env_;
   const ProviderOptions options_;
-  const std::vector<std::string> managers_;  // addresses by number - 1
+  const std::vector<std::string> contacts_;  // sorted: of the first managers by number - 1; of any providers at others
   Outbox outbox_;
   Membership membership_;
   StatusDuties status_duties_;
   GroupMoves group_moves_;
-  std::optional<Bootstrap> bootstrap_;       // at managers
-  std::optional<RootDuties> root_duties_;    // at managers, once established
+  std::optional<Bootstrap> bootstrap_;       // at the first managers
+  std::optional<RootDuties> root_duties_;    // at managers, as long as they are
   std::optional<PageArena> arena_;
   CatalogView catalog_;
   std::map<GroupId, Hosted> replicas_;
@@ -160,7 +166,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   bool is_stopping_ = false;
   TimeNs stop_at_ = 0;
   std::uint64_t routes_version_ = 0;
-  std::set<NodeId> routed_;  // beside the managers
+  std::set<NodeId> routed_;
   std::optional<Error> failure_;
   ProviderStats stats_;
 };

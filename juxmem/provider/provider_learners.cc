@@ -21,6 +21,7 @@ void ProviderCore::make_learners() {
   for (const wire::CatalogGroup& row : catalog_.groups()) {
     if (is_wanted(row, self_)) make_learner(row);
   }
+  if (is_wanted(catalog_.root(), self_)) make_learner(catalog_.root());
 }
 
 void ProviderCore::make_learner(const wire::CatalogGroup& row) {
@@ -57,7 +58,10 @@ void ProviderCore::drop_learners(TimeNs time) {
     if (is_member && !goes_on) to_replace.push_back(group);
     return !goes_on;
   });
-  for (GroupId group : to_replace) make_replica(*catalog_.group(group));
+  for (GroupId group : to_replace) {
+    make_replica(*catalog_.group(group));
+    if (group == kRootGroup) begin_root_duties();
+  }
   make_learners();
 }
 
@@ -89,6 +93,9 @@ void ProviderCore::become_member(GroupId group) {
   auto replica = std::make_unique<Replica>(*this, config, machine_maker(group), learner.take_state());
   learners_.erase(found);
   host(group, std::move(replica));
+  if (group != kRootGroup) return;
+  begin_root_duties();
+  say(Notice::Severity::kInfo, "this provider is a manager now");
 }
 
 }  // namespace juxmem

@@ -7,11 +7,12 @@ namespace juxmem {
 namespace {
 
 constexpr std::int64_t kReportsPerWatch = 4;
+constexpr std::size_t kContactsMax = 256;
 
 }  // namespace
 
-Membership::Membership(Outbox& outbox, const Timing& timing, std::vector<std::string> managers, wire::JoinProvider what)
-    : outbox_(outbox), timing_(timing), managers_(std::move(managers)), what_(std::move(what)) {}
+Membership::Membership(Outbox& outbox, const Timing& timing, std::vector<std::string> contacts, wire::JoinProvider what)
+    : outbox_(outbox), timing_(timing), contacts_(std::move(contacts)), what_(std::move(what)) {}
 
 void Membership::begin(NodeId wanted_node, bool as_manager) {
   has_begun_ = true;
@@ -30,24 +31,49 @@ bool Membership::on_joined(const wire::Joined& joined) {
 }
 
 void Membership::on_root_coordinator(TimeNs now, NodeId coordinator) {
-  if (coordinator == 0 || coordinator > managers_.size() || coordinator == coordinator_) return;
+  if (coordinator == coordinator_ || std::ranges::find(managers_, coordinator) == managers_.end()) return;
   coordinator_ = coordinator;
   if (has_begun_ && self_ == 0) join_at_ = now;
 }
 
-// A manager that was started again is an ordinary provider at a manager's address: it does not ask itself.
-NodeId Membership::next_manager(NodeId& last) {
-  for (std::size_t i = 0; i < managers_.size(); ++i) {
-    last = last % static_cast<NodeId>(managers_.size()) + 1;
-    if (managers_[last - 1] != what_.address || what_.manager) return last;
+void Membership::on_manager_list(TimeNs now, const wire::ManagerList& list) {
+  if (self_ != 0) return;
+  if (what_.manager) return on_root_coordinator(now, list.coordinator);
+  for (std::size_t i = 0; i < list.nodes.size(); ++i) {
+    const std::string& address = list.addresses[i];
+    const bool is_known = std::ranges::find(contacts_, address) != contacts_.end();
+    if (!is_known && contacts_.size() < kContactsMax) contacts_.push_back(address);
+    if (list.nodes[i] != list.coordinator || address == asked_address_) continue;
+    coordinators_address_ = address;
+    join_at_ = now;
   }
-  return 0;
+}
+
+NodeId Membership::next_manager(std::size_t& turn) const {
+  return managers_.empty() ? 0 : managers_[turn++ % managers_.size()];
+}
+
+// A manager that was started again is an ordinary provider at the address of one: it does not ask itself.
+const std::string* Membership::next_contact(std::size_t& turn) const {
+  for (std::size_t i = 0; i < contacts_.size(); ++i) {
+    const std::string& address = contacts_[turn++ % contacts_.size()];
+    if (address != what_.address) return &address;
+  }
+  return nullptr;
 }
 
 void Membership::send_join() {
-  const NodeId asked = coordinator_ != 0 ? coordinator_ : next_manager(last_reported_to_);
-  if (asked != 0) outbox_.to_node(asked, wire::GroupMessage(wire::Join{what_}));
-  coordinator_ = 0;  // asked once; another answer names it again
+  const wire::GroupMessage join(wire::Join{what_});
+  if (what_.manager) {
+    const NodeId asked = coordinator_ != 0 ? coordinator_ : next_manager(reports_);
+    if (asked != 0) outbox_.to_node(asked, join);
+    coordinator_ = 0;  // asked once; another answer names it again
+    return;
+  }
+  const std::string* contact = next_contact(reports_);
+  if (coordinators_address_.empty() && contact != nullptr) coordinators_address_ = *contact;
+  asked_address_ = std::exchange(coordinators_address_, {});
+  if (!asked_address_.empty() && asked_address_ != what_.address) outbox_.to_address(asked_address_, join);
 }
 
 void Membership::tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalog_version) {
@@ -61,15 +87,18 @@ void Membership::tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalo
   if (now >= report_at_) {
     report_at_ = now + ms_to_ns(timing_.report_ms);
     const wire::Report report{.node = self_, .incarnation = what_.incarnation, .used_bytes = used_bytes, .progress = ++progress_};
-    const NodeId other = next_manager(last_reported_to_);
+    const NodeId other = next_manager(reports_);
     if (coordinator_ != 0) outbox_.to_node(coordinator_, wire::GroupMessage(report));
     if (other != 0 && other != coordinator_) outbox_.to_node(other, wire::GroupMessage(report));
   }
   if (!catalog_is_local_ && now >= watch_at_) {
     const bool is_known = catalog_version != 0;
     watch_at_ = now + ms_to_ns(is_known ? timing_.report_ms * kReportsPerWatch : timing_.resend_ms);
-    if (const NodeId asked = next_manager(last_watched_); asked != 0) {
-      outbox_.to_node(asked, wire::GroupMessage(wire::WatchCatalog{.have = catalog_version}));
+    const wire::GroupMessage watch(wire::WatchCatalog{.have = catalog_version});
+    if (const NodeId asked = next_manager(watches_); asked != 0) {
+      outbox_.to_node(asked, watch);
+    } else if (const std::string* contact = next_contact(watches_)) {
+      outbox_.to_address(*contact, watch);
     }
   }
 }

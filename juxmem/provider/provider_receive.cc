@@ -1,4 +1,5 @@
 // What arrives at a provider: checked, then given to the part it is for.
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -16,11 +17,9 @@ bool ProviderCore::is_meant_for_us(const wire::Packet& packet) const {
 bool ProviderCore::is_who_it_says(const wire::Packet& packet) const {
   if (packet.from == 0) return true;
   if (packet.from == self_ || packet.incarnation == 0) return false;
-  if (root_duties_ && packet.from <= managers_.size()) {
-    return bootstrap_->members()[packet.from - 1] == packet.incarnation;
-  }
-  const wire::CatalogProvider* known = catalog_.provider(packet.from);
-  return known == nullptr || known->incarnation == packet.incarnation;
+  if (const wire::CatalogProvider* known = catalog_.provider(packet.from)) return known->incarnation == packet.incarnation;
+  const bool is_of_first = root_duties_ && bootstrap_ && packet.from <= bootstrap_->members().size();
+  return !is_of_first || bootstrap_->members()[packet.from - 1] == packet.incarnation;
 }
 
 void ProviderCore::on_packet(PeerId from, wire::Packet packet) {
@@ -145,15 +144,17 @@ bool ProviderCore::receive_own(const Sender& from, const wire::GroupMessage& mes
         if constexpr (std::is_same_v<T, wire::ManagerHello>) {
           on_hello(from, kind);
         } else if constexpr (std::is_same_v<T, wire::Join>) {
-          if (root_duties_) root_duties_->on_join(from.peer, kind);
+          on_join(from, kind);
         } else if constexpr (std::is_same_v<T, wire::Joined>) {
           on_joined(kind);
         } else if constexpr (std::is_same_v<T, wire::Report>) {
           if (root_duties_ && from.node != 0) root_duties_->on_report(now(), from.node, from.incarnation, kind);
         } else if constexpr (std::is_same_v<T, wire::WatchCatalog>) {
-          if (root_duties_ && from.node != 0) root_duties_->on_watch(now(), from.node, kind);
+          if (from.node != 0) on_watch(from, kind);
+        } else if constexpr (std::is_same_v<T, wire::ManagerList>) {
+          membership_.on_manager_list(now(), kind);
         } else if constexpr (std::is_same_v<T, wire::CatalogSnapshot>) {
-          if (!root_duties_ && from.node != 0 && from.node <= managers_.size()) on_snapshot(kind);
+          if (from.node != 0) on_snapshot(kind);
         } else if constexpr (std::is_same_v<T, wire::ReportGroup>) {
           if (root_duties_) root_duties_->on_report_group(from.node, kind);
         } else if constexpr (std::is_same_v<T, wire::DrainRequest>) {
@@ -176,8 +177,38 @@ bool ProviderCore::receive_own(const Sender& from, const wire::GroupMessage& mes
 }
 
 void ProviderCore::on_redirect(const Sender& from, const wire::Redirect& redirect) {
-  const bool from_manager = from.node != 0 && from.node <= managers_.size();
+  const std::vector<NodeId> known = managers();
+  const bool from_manager = std::ranges::find(known, from.node) != known.end();
   if (redirect.group == kRootGroup && from_manager) membership_.on_root_coordinator(now(), redirect.coordinator);
+}
+
+wire::ManagerList ProviderCore::manager_list() const {
+  wire::ManagerList list;
+  if (root_duties_) list.coordinator = find_replica(kRootGroup)->coordinator();
+  for (NodeId node : managers()) {
+    const wire::CatalogProvider* row = catalog_.provider(node);
+    if (row == nullptr && (!options_.manager || node > contacts_.size())) continue;
+    list.nodes.push_back(node);
+    list.addresses.push_back(row != nullptr ? row->address : contacts_[node - 1]);
+  }
+  return list;
+}
+
+void ProviderCore::on_join(const Sender& from, const wire::Join& request) {
+  if (root_duties_ && find_replica(kRootGroup)->leads()) {
+    root_duties_->on_join(from.peer, request);
+  } else if (from.peer != 0) {
+    reply(from.peer, wire::GroupMessage(manager_list()));
+  }
+}
+
+// Whoever is no manager tells what it knows: the asker may know nobody else, or managers of long ago.
+void ProviderCore::on_watch(const Sender& from, const wire::WatchCatalog& request) {
+  if (root_duties_) {
+    root_duties_->on_watch(now(), from.node, request);
+  } else if (catalog_.version() > request.have) {
+    send(from.node, wire::GroupMessage(catalog_.snapshot()));
+  }
 }
 
 void ProviderCore::on_hello(const Sender& from, const wire::ManagerHello& hello) {

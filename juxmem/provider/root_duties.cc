@@ -45,14 +45,7 @@ void RootDuties::on_join(PeerId peer, const wire::Join& request) {
     ++refused_;
     return;
   }
-  if (!root_.leads()) {
-    wire::Redirect redirect;
-    redirect.group = kRootGroup;
-    redirect.coordinator = root_.coordinator() == self_ ? 0 : root_.coordinator();
-    redirect.epoch = 1;
-    answer(peer, redirect);
-    return;
-  }
+  if (!root_.leads()) return;
   const std::pair key{provider.name, provider.incarnation};
   const auto found = joining_.find(key);
   if (found != joining_.end()) {
@@ -90,19 +83,20 @@ void RootDuties::on_report(TimeNs now, NodeId from, std::uint64_t incarnation, c
   wire::Redirect redirect;
   redirect.group = kRootGroup;
   redirect.coordinator = root_.coordinator();
-  redirect.epoch = 1;
+  redirect.epoch = root_.epoch();
   outbox_.to_node(from, wire::GroupMessage(redirect));
 }
 
 void RootDuties::on_report_group(NodeId from, const wire::ReportGroup& report) {
   if (!root_.leads()) return;
-  const auto row = catalog().groups().find(report.group);
-  const bool is_member = std::find(report.members.begin(), report.members.end(), from) != report.members.end();
-  if (row == catalog().groups().end() || !is_member) {
+  const auto found = catalog().groups().find(report.group);
+  const bool is_known = report.group == kRootGroup || found != catalog().groups().end();
+  if (!is_known || !contains(report.members, from)) {
     ++refused_;
     return;
   }
-  if (report.epoch <= row->second.epoch) return;
+  const wire::CatalogGroup& row = report.group == kRootGroup ? catalog().root() : found->second;
+  if (report.epoch <= row.epoch) return;
   wire::Command command;
   command.action = wire::GroupMoved{.group = report.group, .epoch = report.epoch, .members = report.members};
   (void)root_.propose_own(command);  // no room: the group reports again
@@ -218,7 +212,7 @@ void RootDuties::tick(TimeNs now) {
     // Refused for want of room only; the detector proposes it again.
     (void)root_.propose_own(command);
   }
-  for (wire::MoveGroup& move : healer_.tick(now, catalog().providers(), catalog().groups())) {
+  for (wire::MoveGroup& move : healer_.tick(now, catalog().providers(), catalog().groups(), catalog().root())) {
     wire::Command command;
     command.action = std::move(move);
     (void)root_.propose_own(command);  // as above

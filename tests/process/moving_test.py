@@ -1,6 +1,8 @@
 """People move copies, empty providers and even memory out; the data stay readable and writable all the time."""
 
 import os
+import subprocess
+import time
 
 import grid_fixture
 
@@ -59,6 +61,43 @@ def memory_is_evened_out(grid):
     assert client.number("read", small, 0) == 0
 
 
+def newcomer_joins_through_anybody_and_is_used(grid):
+    client = grid.client(preferred="rennes-1")
+    blocks = [client.number("malloc", 32 << 20, 1, 1) for _ in range(2)]
+    client.expect("OK", "write", blocks[0], 0, 6)
+    plain = next(row["name"] for row in grid.status()["providers"] if not row["manager"])
+    ready = grid.dir / "ready"
+    newcomer = subprocess.Popen([str(grid.bin_dir / "juxmemd"), "--name", "late", "--site", "rennes", "--memory", "256MiB",
+                                 "--join", grid.providers[plain]["address"], "--ready-file", str(ready)],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + grid_fixture.LIMIT_S
+        while not any(row["name"] == "late" and row["answered"] for row in grid.status()["providers"]):
+            assert time.monotonic() < deadline and newcomer.poll() is None, "the newcomer is not taken in"
+        (holder,), = members_of(grid, group_of(blocks[0]))
+        grid.tool("group", "move", group_of(blocks[0]), holder, "late", "--grid", grid.uri)
+        assert members_of(grid, group_of(blocks[0])) == [["late"]]
+        assert client.number("read", blocks[0], 0) == 6
+        grid.tool("provider", "drain", "late", "--grid", grid.uri)
+        assert client.number("read", blocks[0], 0) == 6
+    finally:
+        newcomer.kill()
+        newcomer.wait()
+
+
+def drained_manager_gives_its_seat_away(grid):
+    client = grid.client(preferred="rennes-1")
+    block = client.number("malloc", 8, 1, 1)
+    client.expect("OK", "write", block, 0, 9)
+    victim = next(row["name"] for row in grid.status()["providers"] if row["manager"] and row["name"] != "rennes-1")
+    grid.tool("provider", "drain", victim, "--grid", grid.uri)
+    managers = [row["name"] for row in grid.status()["providers"] if row["manager"]]
+    assert victim not in managers and len(managers) == 3, managers
+    assert client.number("read", block, 0) == 9
+    client.expect("OK", "write", block, 0, 10)
+
+
 if __name__ == "__main__":
     os.environ["JUXMEM_HEAL_AFTER_MS"] = "500"
-    grid_fixture.run([only_copy_goes_where_people_want_it, drained_provider_keeps_nothing, memory_is_evened_out], "rennes:4")
+    grid_fixture.run([only_copy_goes_where_people_want_it, drained_provider_keeps_nothing, memory_is_evened_out,
+                      newcomer_joins_through_anybody_and_is_used, drained_manager_gives_its_seat_away], "rennes:4")

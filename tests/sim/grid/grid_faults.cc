@@ -1,6 +1,8 @@
 // What goes wrong in a simulated grid, and how it heals.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "tests/sim/grid/grid_sim.h"
 
 namespace juxmem::sim {
@@ -80,6 +82,11 @@ void GridSim::cut_sites(TimeNs length) {
 
 void GridSim::crash_provider(SimProvider& victim, TimeNs down_for) {
   if (!crashes_ || victim.provider == nullptr) return;
+  // The first managers keep nothing on disk: if all of them began anew at once they would begin another grid.
+  const bool others_know = std::ranges::any_of(providers_, [&](const SimProvider& other) {
+    return &other != &victim && other.manager && other.provider != nullptr && other.provider->self() != 0;
+  });
+  if (victim.manager && !others_know) return;
   const bool is_voter = victim.provider->replica(kRootGroup) != nullptr || (victim.manager && victim.provider->self() == 0);
   const bool spared = !checks_.can_spare(victim.provider->self(), living_nodes());
   if (spared && (is_voter || !may_lose_quorums_)) return;

@@ -66,6 +66,7 @@ void GridSim::choose_network() {
   crashes_ = random_.chance(700'000);
   may_lose_quorums_ = random_.chance(100'000);
   people_interfere_ = random_.chance(500'000);
+  joins_anybody_ = random_.chance(300'000);
   timing_.heal_after_ms = std::array<std::int64_t, 3>{500, 2000, 10'000}[random_.below(3)];
   fault_pause_max_ = std::array{150 * kMs, 500 * kMs, 1500 * kMs}[random_.below(3)];
   faults_until_ = random_.between(1500, 7000) * kMs;

@@ -114,7 +114,7 @@ void GridSim::start_provider(SimProvider& provider) {
                           .incarnation = provider.lives * 1000 + 1 + random_.below(999),
                           .capacity_bytes = 1ULL << 30,
                           .manager = provider.manager,
-                          .managers = managers_,
+                          .managers = contacts_of(provider),
                           .timing = timing_,
                           .limits = limits_};
   options.tell = [this, name = provider.name](const Notice& notice) {
@@ -124,6 +124,12 @@ void GridSim::start_provider(SimProvider& provider) {
   Provider* made = provider.provider.get();
   provider.env->attach(made, [this, made] { checks_.after_turn(*made); });
   provider.env->run_turn([made] { made->start(); });
+}
+
+// Managers know each other; others need anybody's address.
+std::vector<std::string> GridSim::contacts_of(const SimProvider& provider) {
+  if (provider.manager || !joins_anybody_) return managers_;
+  return {providers_[random_.below(providers_.size())].address, providers_[random_.below(providers_.size())].address, managers_.front()};
 }
 
 void GridSim::end_provider(SimProvider& provider) {

@@ -40,6 +40,7 @@ class GridSim {
  private:
   // grid_sim.cc
   void start_provider(SimProvider& provider);
+  std::vector<std::string> contacts_of(const SimProvider& provider);
   void end_provider(SimProvider& provider);
   void start_client(std::size_t number);
   bool setup_is_done() const;
@@ -90,6 +91,7 @@ class GridSim {
   bool long_absences_ = false;
   bool may_lose_quorums_ = false;
   bool people_interfere_ = false;
+  bool joins_anybody_ = false;
   bool healed_ = false;
   bool finishing_ = false;
 };

@@ -39,7 +39,7 @@ class HealerTest : public testing::Test {
   }
   std::vector<wire::MoveGroup> tick(std::int64_t after_ms) {
     now_ += ms_to_ns(after_ms);
-    return healer_.tick(now_, providers_, groups_);
+    return healer_.tick(now_, providers_, groups_, root_);
   }
 
   Timing timing_{.heal_after_ms = 5000};
@@ -47,6 +47,7 @@ class HealerTest : public testing::Test {
   TimeNs now_ = ms_to_ns(1000);
   std::map<NodeId, wire::CatalogProvider> providers_;
   std::map<GroupId, wire::CatalogGroup> groups_;
+  wire::CatalogGroup root_;
 };
 
 // ---- who takes the place ----
@@ -190,6 +191,44 @@ TEST_F(HealerTest, NewCoordinatorOfTheRootGivesTheFullTime) {
   EXPECT_TRUE(tick(2000).empty());
   EXPECT_TRUE(tick(4000).empty());
   EXPECT_EQ(tick(1000).size(), 1U);
+}
+
+// ---- managers ----
+
+TEST_F(HealerTest, SeatOfLostManagerGoesToItsSite) {
+  make("aabbcc");
+  root_.members = {1, 3, 5};
+  providers_[3].up = false;
+  EXPECT_TRUE(tick(0).empty());
+  const auto moves = tick(5000);
+  ASSERT_EQ(moves.size(), 1U);
+  EXPECT_EQ(moves[0], (wire::MoveGroup{.group = kRootGroup, .epoch = 1, .next = {1, 4, 5}}));
+}
+
+TEST_F(HealerTest, SeatGoesToTheSiteWithFewestManagersIfItsOwnHasNobody) {
+  make("aabcc");
+  root_.members = {1, 3, 4};
+  providers_[3].draining = true;
+  providers_[5].draining = true;
+  auto moves = tick(0);
+  ASSERT_EQ(moves.size(), 1U);
+  EXPECT_EQ(moves[0].next, (Nodes{1, 2, 4}));
+}
+
+TEST_F(HealerTest, ManagersThatHaveNotAllJoinedStay) {
+  make("aaa");
+  root_.members = {1, 2, 77};
+  providers_[2].draining = true;
+  EXPECT_TRUE(tick(0).empty());
+}
+
+TEST_F(HealerTest, RootMoveThatLostItsReasonIsGivenUp) {
+  make("aaaa");
+  root_.members = {1, 2, 3};
+  root_.next = {1, 4, 3};
+  const auto moves = tick(0);
+  ASSERT_EQ(moves.size(), 1U);
+  EXPECT_TRUE(moves[0].next.empty());
 }
 
 }  // namespace

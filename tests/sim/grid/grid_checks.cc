@@ -241,7 +241,8 @@ bool GridChecks::all_whole(const std::set<NodeId>& living) const {
   return std::ranges::all_of(groups_, [&](const auto& row) {
     const std::size_t members = row.second.epochs.rbegin()->second.list.size();
     const bool is_whole = static_cast<std::size_t>(std::popcount(able_of(row.second, living))) == members;
-    return is_whole || !quorum_of(row.second, living);
+    // A first manager that died before it had ever joined keeps its seat.
+    return row.first == kRootGroup || is_whole || !quorum_of(row.second, living);
   });
 }
 

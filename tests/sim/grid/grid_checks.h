@@ -34,7 +34,7 @@ class GridChecks {
   bool has_quorum(GroupId group, const std::set<NodeId>& living) const;
   // Whether every group of which the living hold a quorum would still have one without this node.
   bool can_spare(NodeId node, std::set<NodeId> living) const;
-  // Every group of which the living hold a quorum has living members only, each with the whole state.
+  // Every data group of which the living hold a quorum has living members only, each with the whole state.
   bool all_whole(const std::set<NodeId>& living) const;
   std::vector<GroupId> groups() const;
   // By members that were left behind.

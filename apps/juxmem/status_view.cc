@@ -69,7 +69,8 @@ const wire::CatchUpStatus* catch_up_of(const wire::GroupStatus& group, NodeId no
 
 std::string member_state(const wire::GroupStatus& group, const wire::GroupMemberStatus& member) {
   if (const wire::CatchUpStatus* catch_up = catch_up_of(group, member.node)) return fmt::format("(catching up {}%)", catch_up->percent);
-  return member.heard ? "" : "(away)";
+  if (!member.heard) return "(away)";
+  return member.relays ? "(relay)" : "";
 }
 
 std::string members_text(const Index& index, const wire::GroupStatus& group) {
@@ -153,7 +154,7 @@ json provider_json(const wire::CatalogProvider& provider, const Index& index) {
 json group_json(const wire::GroupStatus& group, const Index& index) {
   json members = json::array();
   for (const auto& member : group.members) {
-    json row = {{"node", member.node}, {"applied", member.applied}, {"heard", member.heard}};
+    json row = {{"node", member.node}, {"applied", member.applied}, {"heard", member.heard}, {"relays", member.relays}};
     const wire::CatchUpStatus* catch_up = catch_up_of(group, member.node);
     row["catching_up_percent"] = catch_up != nullptr ? json(catch_up->percent) : json(nullptr);
     members.push_back(std::move(row));

@@ -63,6 +63,8 @@ constexpr std::array kTimingFields = {
     TimingField{"clock-drift-ppm", &Timing::clock_drift_ppm, "largest rate difference between two clocks"},
     TimingField{"election-min-ms", &Timing::election_min_ms, "silence before a new coordinator is elected"},
     TimingField{"election-spread-ms", &Timing::election_spread_ms, "random addition to that"},
+    TimingField{"relay-ms", &Timing::relay_ms, "what a remote site's relay may take longer than a direct answer; 0: no relays"},
+    TimingField{"follow-ms", &Timing::follow_ms, "window after which a coordinator's role may follow the writers; 0: it stays"},
     TimingField{"agent-renew-ms", &Timing::agent_renew_ms, "how often an agent renews its lease with a group"},
     TimingField{"agent-lease-ms", &Timing::agent_lease_ms, "an agent's lease with a group"},
     TimingField{"client-beat-ms", &Timing::client_beat_ms, "a client's sign of life to its agent"},

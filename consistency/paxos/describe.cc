@@ -45,11 +45,20 @@ struct Describer {
                        describe_entries(m.entries, true), m.last ? "" : " more");
   }
   std::string operator()(const wire::Accept& m) const {
-    return fmt::format("Accept {} from {} {} decided {} keep {}", to_string(m.ballot), m.first,
-                       describe_entries(m.entries, false), m.decided, m.keep_from);
+    std::string way = m.relay == 0 ? "" : fmt::format(" by {}", m.relay);
+    for (std::size_t i = 0; i < m.pass_to.size(); ++i) way += fmt::format("{}{}", i == 0 ? " pass to " : ",", m.pass_to[i]);
+    return fmt::format("Accept {} from {} {} decided {} keep {}{}", to_string(m.ballot), m.first,
+                       describe_entries(m.entries, false), m.decided, m.keep_from, way);
   }
   std::string operator()(const wire::Accepted& m) const {
     return fmt::format("Accepted {} up to {} decided {}", to_string(m.ballot), m.up_to, m.decided);
+  }
+  std::string operator()(const wire::SiteAccepted& m) const {
+    std::string rows;
+    for (const wire::MemberAccepted& row : m.members) {
+      rows += fmt::format("{}{} up to {} decided {}", rows.empty() ? "" : ", ", row.node, row.up_to, row.decided);
+    }
+    return fmt::format("SiteAccepted {} [{}]", to_string(m.ballot), rows);
   }
   std::string operator()(const wire::Heartbeat& m) const {
     return fmt::format("{} {} decided {} last {} keep {}", m.sent_at == 0 ? "Notice" : "Heartbeat", to_string(m.ballot),

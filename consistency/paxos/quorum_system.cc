@@ -36,6 +36,11 @@ std::optional<std::size_t> QuorumSystem::index_of(NodeId node) const {
   return std::nullopt;
 }
 
+std::uint64_t QuorumSystem::site_of(std::size_t index) const {
+  const std::uint64_t bit = std::uint64_t{1} << index;
+  return std::ranges::find_if(sites_, [bit](const Site& site) { return (site.set & bit) != 0; })->set;
+}
+
 bool QuorumSystem::is_quorum(std::uint64_t set) const {
   std::size_t sites = 0;
   for (const Site& site : sites_) {

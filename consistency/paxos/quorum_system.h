@@ -34,6 +34,11 @@ class QuorumSystem {
   // The member's place in the list given; nothing for a stranger.
   std::optional<std::size_t> index_of(NodeId node) const;
 
+  // The members of this member's site, itself included, as a set.
+  std::uint64_t site_of(std::size_t index) const;
+  // How many of a site's members count for the site.
+  static std::size_t majority_of(std::size_t count);
+
   // Bit i of `set` stands for the i-th member.
   bool is_quorum(std::uint64_t set) const;
 
@@ -46,7 +51,6 @@ class QuorumSystem {
     std::vector<std::size_t> members;
     std::uint64_t set = 0;
   };
-  static std::size_t majority_of(std::size_t count);
 
   std::vector<StreamMember> members_;
   std::vector<Site> sites_;

@@ -23,6 +23,7 @@ Replication::Replication(const StreamConfig& config, const QuorumSystem& quorums
       self_(*quorums.index_of(config.self)),
       acceptor_(acceptor),
       lease_ns_(ms_to_ns(config.timing.lease_ms) / kMillion * (kMillion - config.timing.clock_drift_ppm)),
+      routes_(config, quorums, self_),
       peers_(quorums.size()),
       scratch_(quorums.size()) {}
 
@@ -54,6 +55,7 @@ void Replication::begin(TimeNs now, Elected elected) {
     peers_[i] = std::move(peer);
   }
   has_chosen_ = false;
+  routes_.begin();
   lease_base_ = 0;
   renew_lease();
   decide(elected.decided);
@@ -88,7 +90,12 @@ Instance Replication::append(wire::EntryKind kind, Buffer command, Buffer data) 
 void Replication::on_accepted(TimeNs now, std::size_t from, const wire::Accepted& message) {
   if (message.ballot != ballot_) return;
   if (message.up_to > last() || message.sent_at > now) return;
-  Peer& peer = peers_[from];
+  if (message.sent_at != 0) routes_.answered(from, now - message.sent_at);
+  take_in(now, from, message);
+}
+
+void Replication::take_in(TimeNs now, std::size_t member, const wire::Accepted& message) {
+  Peer& peer = peers_[member];
   peer.heard = now;
   peer.granted = std::max(peer.granted, mutant("lease_from_answer") ? now : message.sent_at);
   renew_lease();
@@ -184,43 +191,62 @@ bool Replication::can_wait(TimeNs now, Peer& peer) {
   return false;
 }
 
+bool Replication::is_ready(std::size_t member) const {
+  return member != self_ && peers_[member].mode == Mode::kStream && !is_left_behind(peers_[member]);
+}
+
 void Replication::send_entries(TimeNs now, std::vector<Outgoing>& out) {
+  std::uint64_t due = 0;
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     Peer& peer = peers_[i];
-    if (i == self_) continue;
-    if (peer.mode != Mode::kStream || is_left_behind(peer)) {
+    if (!is_ready(i)) {
       peer.wait_ends = 0;
-      continue;
+    } else if (peer.next > last() || !can_wait(now, peer)) {
+      due |= std::uint64_t{1} << i;
     }
-    if (peer.next <= last() && can_wait(now, peer)) continue;
-    while (peer.next <= last() && peer.unacked_bytes < config_.limits.window_bytes) send_batch(now, i, out);
-    peer.hurried = false;
-    peer.wait_ends = 0;
-    peer.waiting_bytes = 0;
-    if (peer.told < acceptor_.decided()) {
-      notice_at_ = std::min(notice_at_, now + ms_to_ns(config_.timing.notice_ms));
-    }
+  }
+  for (std::size_t site = 0; site < routes_.sites().size(); ++site) send_over_relay(now, site, due, out);
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if ((due >> i & 1) != 0) send_directly(now, i, out);
   }
 }
 
-void Replication::send_batch(TimeNs now, std::size_t to, std::vector<Outgoing>& out) {
+void Replication::send_directly(TimeNs now, std::size_t to, std::vector<Outgoing>& out) {
   Peer& peer = peers_[to];
+  while (peer.next <= last() && peer.unacked_bytes < config_.limits.window_bytes) send_batch(now, to, 0, 0, out);
+  sent_all(now, peer);
+}
+
+void Replication::sent_all(TimeNs now, Peer& peer) {
+  peer.hurried = false;
+  peer.wait_ends = 0;
+  peer.waiting_bytes = 0;
+  if (peer.told < acceptor_.decided()) notice_at_ = std::min(notice_at_, now + ms_to_ns(config_.timing.notice_ms));
+}
+
+void Replication::send_batch(TimeNs now, std::size_t to, std::uint64_t others, TimeNs due, std::vector<Outgoing>& out) {
   const EntryLog& log = acceptor_.log();
-  wire::Accept accept{config_.stream, ballot_, peer.next, {}, acceptor_.decided(), log.first(), now};
-  Instance end = peer.next;
+  const Instance first = peers_[to].next;
+  wire::Accept accept{config_.stream, ballot_, first, {}, acceptor_.decided(), log.first(), now};
+  Instance end = first;
   std::uint64_t bytes = 0;
-  for (; end <= log.last() && end - peer.next < config_.limits.batch_entries; ++end) {
+  for (; end <= log.last() && end - first < config_.limits.batch_entries; ++end) {
     const std::uint64_t cost = cost_bytes(*log.at(end));
-    if (end != peer.next && bytes + cost > config_.limits.batch_bytes) break;
+    if (end != first && bytes + cost > config_.limits.batch_bytes) break;
     bytes += cost;
   }
-  accept.entries.reserve(end - peer.next);
-  for (Instance i = peer.next; i < end; ++i) accept.entries.push_back(*log.at(i));
-  if (peer.unacked.empty()) peer.resend_at = now + ms_to_ns(config_.timing.retransmit_ms);
-  peer.unacked.push_back({end - 1, bytes});
-  peer.unacked_bytes += bytes;
-  peer.next = end;
-  peer.told = accept.decided;
+  accept.entries.reserve(end - first);
+  for (Instance i = first; i < end; ++i) accept.entries.push_back(*log.at(i));
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if (i != to && (others >> i & 1) == 0) continue;
+    Peer& peer = peers_[i];
+    if (peer.unacked.empty()) peer.resend_at = std::max(now + ms_to_ns(config_.timing.retransmit_ms), due);
+    peer.unacked.push_back({end - 1, bytes, due});
+    peer.unacked_bytes += bytes;
+    peer.next = end;
+    peer.told = accept.decided;
+    if (i != to) accept.pass_to.push_back(quorums_.node(i));
+  }
   out.push_back({quorums_.node(to), std::move(accept), Durable::kNothing});
 }
 
@@ -242,6 +268,7 @@ void Replication::probe(TimeNs now, std::size_t to, std::vector<Outgoing>& out) 
 void Replication::tick(TimeNs now, std::vector<Outgoing>& out) {
   const bool beat = now >= beat_at_;
   const bool notice = now >= notice_at_;
+  check_relays(now, out);
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (i == self_) continue;
     Peer& peer = peers_[i];
@@ -264,6 +291,7 @@ TimeNs Replication::next_wakeup() const {
   for (const Peer& peer : peers_) {
     if (peer.mode != Mode::kStream) continue;
     if (!peer.unacked.empty()) at = std::min(at, peer.resend_at);
+    if (!peer.unacked.empty() && peer.unacked.front().due != 0) at = std::min(at, peer.unacked.front().due);
     if (peer.wait_ends != 0) at = std::min(at, peer.wait_ends);
   }
   return at;
@@ -317,9 +345,10 @@ std::vector<MemberStatus> Replication::members(TimeNs now) const {
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     const Peer& peer = peers_[i];
     if (i == self_) {
-      result.push_back({config_.self, true, false, last(), 0});
+      result.push_back({config_.self, true, false, false, last(), 0});
     } else {
-      result.push_back({quorums_.node(i), peer.known && is_live(now, peer), is_left_behind(peer), peer.acked, last() - peer.acked});
+      result.push_back({quorums_.node(i), peer.known && is_live(now, peer), is_left_behind(peer), routes_.is_relay(i),
+                        peer.acked, last() - peer.acked});
     }
   }
   return result;

@@ -9,6 +9,7 @@
 #include "consistency/paxos/acceptor.h"
 #include "consistency/paxos/election.h"
 #include "consistency/paxos/quorum_system.h"
+#include "consistency/paxos/routes.h"
 #include "consistency/paxos/stream.h"
 
 namespace juxmem {
@@ -16,7 +17,8 @@ namespace juxmem {
 // What for: puts entries into the log, brings every member to it (batches, pipelined, with a window of bytes per member), counts
 //   acknowledgements, keeps the lease, and decides what nobody needs any more. Small entries go at once to the quorum that
 //   answered first lately; the other members get them a moment later, many together (the "thrifty" way of Moraru et al.,
-//   "There is more consensus in Egalitarian parliaments", SOSP 2013).
+//   "There is more consensus in Egalitarian parliaments", SOSP 2013). Entries cross to a remote site once, to its relay, which passes
+//   them on (relay.h); if some of a site's members need an entry at once, all of the site get it then.
 // Thread safety: none.
 // Invariants: counts only acknowledgements of its own ballot, each member once; sends entries only from its own log; a live
 //   member never loses an entry it lacks.
@@ -39,6 +41,8 @@ class Replication {
   Instance append(wire::EntryKind kind, Buffer command, Buffer data);
 
   void on_accepted(TimeNs now, std::size_t from, const wire::Accepted& message);
+  // What a relay tells of its site: each row counts for its own member, and for no other.
+  void on_accepted(TimeNs now, std::size_t from, const wire::SiteAccepted& message);
 
   // Decides what a quorum has acknowledged.
   void advance();
@@ -70,6 +74,7 @@ class Replication {
   struct Batch {
     Instance last = 0;
     std::uint64_t bytes = 0;
+    TimeNs due = 0;  // went over a relay, which is given up if it is not acknowledged by then; 0 = went directly
   };
   struct Peer {
     Mode mode = Mode::kProbe;
@@ -95,6 +100,8 @@ class Replication {
   bool is_left_behind(const Peer& peer) const;
   bool is_heard(TimeNs now, const Peer& peer) const;
   bool is_live(TimeNs now, const Peer& peer) const;
+  // What a member has answered, on whatever way.
+  void take_in(TimeNs now, std::size_t member, const wire::Accepted& message);
   // True if the member has taken something in.
   bool acknowledge(TimeNs now, Peer& peer, Instance up_to);
   // Whether a member's entries may wait: the first call begins the wait.
@@ -105,7 +112,18 @@ class Replication {
   void need_everybody();
   void renew_lease();
   void decide(Instance instance);
-  void send_batch(TimeNs now, std::size_t to, std::vector<Outgoing>& out);
+  // Whether entries can be sent to it now.
+  bool is_ready(std::size_t member) const;
+  // What the member lacks, directly.
+  void send_directly(TimeNs now, std::size_t to, std::vector<Outgoing>& out);
+  // What this site's members lack in common, over its relay. Takes those off `due` that got something.
+  void send_over_relay(TimeNs now, std::size_t site, std::uint64_t& due, std::vector<Outgoing>& out);
+  // One Accept to `to`, which passes it on to those of the set `others`; all of them lack the same.
+  void send_batch(TimeNs now, std::size_t to, std::uint64_t others, TimeNs due, std::vector<Outgoing>& out);
+  void sent_all(TimeNs now, Peer& peer);
+  // Bypasses relays that are late.
+  void check_relays(TimeNs now, std::vector<Outgoing>& out);
+  void bypass(TimeNs now, std::size_t site, std::vector<Outgoing>& out);
   void send_heartbeat(std::size_t to, TimeNs sent_at, std::vector<Outgoing>& out);
   void probe(TimeNs now, std::size_t to, std::vector<Outgoing>& out);
 
@@ -121,6 +139,7 @@ class Replication {
   TimeNs beat_at_ = 0;
   TimeNs notice_at_ = 0;  // kNever: nobody waits for a notice
   bool has_chosen_ = false;  // some members are spare, or none can be
+  Routes routes_;
   std::vector<Peer> peers_;  // by member; this node's own is not used
   std::vector<std::uint64_t> scratch_;
 };

@@ -49,12 +49,13 @@ void Stream::tick(TimeNs now) {
   }
 }
 
-Result<Instance> Stream::propose(TimeNs now, wire::Entry entry) {
+Result<Instance> Stream::propose(TimeNs now, wire::Entry entry, SiteId writer) {
   parts_->advance_to(now);
   if (parts_->ending) return fail(Code::kStopping);
   if (parts_->role != StreamRole::kCoordinator) return fail(Code::kNotCoordinator);
   if (parts_->replication.is_stopping() && !mutant("propose_after_stop")) return fail(Code::kStopping);
   if (parts_->handover || parts_->replication.overloaded()) return fail(Code::kOverloaded);
+  parts_->writers.proposed(parts_->now, writer);
   return parts_->replication.append(wire::EntryKind::kCommand, std::move(entry.command), std::move(entry.data));
 }
 
@@ -82,8 +83,7 @@ Status Stream::transfer(TimeNs now, NodeId to) {
   if (parts_->role != StreamRole::kCoordinator) return fail(Code::kNotCoordinator);
   const std::optional<std::size_t> member = parts_->quorums.index_of(to);
   if (!member || to == parts_->config.self) return fail(Code::kInvalid, "the role is handed to another member only");
-  parts_->handover = {*member, now + ms_to_ns(parts_->config.timing.transfer_ms)};
-  parts_->replication.hurry(*member);
+  parts_->begin_handover(*member);
   return {};
 }
 
@@ -160,15 +160,7 @@ StreamOutput Stream::take() {
   } else if (!parts.ending) {
     parts.acceptor.drop_before(parts.keep_from);
   }
-  if (parts.due_answer) {
-    if (parts.due_answer->ballot == parts.acceptor.promised()) {
-      parts.send(parts.due_answer->to,
-                 wire::Accepted{parts.config.stream, parts.due_answer->ballot, parts.acceptor.matched(),
-                                parts.acceptor.decided(), parts.due_answer->sent_at},
-                 Durable::kState);
-    }
-    parts.due_answer.reset();
-  }
+  parts.send_answers();
   if (mutant("forget_before_keeping")) parts.give_to_keep();
   if (!parts.ending) parts.place_reads();
   parts.readers.take_answered(parts.handed_out, parts.out.reads);
@@ -216,6 +208,8 @@ StreamStatus Stream::status(TimeNs now) const {
     status.lease_until = parts.replication.lease_until(now);
     status.serving = parts.acceptor.decided() >= parts.replication.first_own();
     status.members = parts.replication.members(now);
+    status.writers_site = parts.writers.share().site;
+    status.writers_percent = parts.writers.share().percent;
   }
   return status;
 }
@@ -228,7 +222,9 @@ Stream::Parts::Parts(StreamConfig stream_config)
       acceptor(config.base, ms_to_ns(config.timing.lease_ms), config.limits.batch_bytes, config.limits.batch_entries),
       election(config, quorums),
       replication(config, quorums, acceptor),
+      relay(config, quorums),
       readers(config),
+      writers(ms_to_ns(config.timing.follow_ms), config.members[*quorums.index_of(config.self)].site),
       keep_from(config.base + 1),
       handed_out(config.base),
       applied(config.base) {
@@ -256,6 +252,7 @@ void Stream::Parts::tick_coordinator() {
   if (handover && now >= handover->deadline) handover.reset();
   if (now >= lease_lost_at() || is_stalled()) return step_down();
   replication.tick(now, out.messages);
+  follow_writers();
 }
 
 void Stream::Parts::tick_elections() {
@@ -284,7 +281,7 @@ TimeNs Stream::Parts::next_wakeup() const {
     if (applied < handed_out) at = std::min(at, applied_moved + ms_to_ns(config.timing.stall_ms));
     if (!unstable.empty()) at = std::min(at, unstable.front().since + ms_to_ns(config.timing.stall_ms));
   } else {
-    at = std::min(at, election.deadline());
+    at = std::min({at, election.deadline(), relay.next_wakeup()});
     if (role == StreamRole::kCandidate) at = std::min(at, election.resend_at());
   }
   return at;
@@ -326,6 +323,7 @@ void Stream::Parts::campaign(const Ballot& released) {
 void Stream::Parts::coordinate() {
   replication.begin(now, election.elected(acceptor));
   coordinator_since = now;
+  writers.begin(now);
   become(StreamRole::kCoordinator, config.self);
   replication.tick(now, out.messages);
 }
@@ -380,6 +378,15 @@ void Stream::Parts::hand_out() {
   }
 }
 
+void Stream::Parts::send_answers() {
+  for (const DueAnswer& due : due_answers) {
+    if (due.ballot != acceptor.promised()) continue;
+    send(due.to, wire::Accepted{config.stream, due.ballot, acceptor.matched(), acceptor.decided(), due.sent_at}, Durable::kState);
+  }
+  due_answers.clear();
+  if (role != StreamRole::kCoordinator && !ending) relay.send_due(now, acceptor, out.messages);
+}
+
 void Stream::Parts::end_at(const DecidedEntry& stop) {
   JUXMEM_CHECK_MSG(stop.instance == acceptor.decided(), "S4: an entry is decided after the Stop");
   std::optional<StopSign> next = decode_stop_sign(config.stream, stop.entry.command);
@@ -388,6 +395,27 @@ void Stream::Parts::end_at(const DecidedEntry& stop) {
   if (role == StreamRole::kCoordinator) ending->announce(now, replication.held(), out.messages);
   become(StreamRole::kFollower, 0);
   out.end = StreamEnd{stop.instance, std::move(*next), readers.take_unplaced()};
+}
+
+void Stream::Parts::begin_handover(std::size_t to) {
+  handover = {to, now + ms_to_ns(config.timing.transfer_ms)};
+  replication.hurry(to);
+}
+
+// To the member of that site that is closest behind.
+void Stream::Parts::follow_writers() {
+  const SiteId site = writers.due(now);
+  if (site == 0 || handover || replication.is_stopping() || !serves()) return;
+  const std::vector<MemberStatus> members = replication.members(now);
+  const MemberStatus* best = nullptr;
+  std::size_t to = 0;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (config.members[i].site != site || !members[i].live || members[i].left_behind) continue;
+    if (best != nullptr && members[i].up_to <= best->up_to) continue;
+    best = &members[i];
+    to = i;
+  }
+  if (best != nullptr) begin_handover(to);
 }
 
 void Stream::Parts::continue_handover() {

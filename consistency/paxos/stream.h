@@ -125,6 +125,7 @@ struct MemberStatus {
   NodeId node = 0;
   bool live = false;         // answered lately, and takes in what it lacks
   bool left_behind = false;  // lacks entries that nobody keeps any more
+  bool relays = false;       // passes entries on to the others of its site
   Instance up_to = 0;        // acknowledged
   std::uint64_t lag = 0;     // entries it has not acknowledged
 };
@@ -146,6 +147,8 @@ struct StreamStatus {
   Instance log_first = 0;  // first instance kept
   Instance log_last = 0;
   std::uint64_t log_bytes = 0;
+  SiteId writers_site = 0;            // coordinator: most of the last proposals came from there; 0 = none came
+  std::uint32_t writers_percent = 0;  // as many of them
   std::vector<MemberStatus> members;  // coordinator only
 };
 
@@ -175,11 +178,12 @@ class Stream {
   // A message of another member. Those of other streams or strangers are ignored.
   void receive(TimeNs now, NodeId from, wire::StreamMessage message);
 
-  // Puts an entry of kind kCommand into the log; its ballot is set here. The instance is where it will be decided if this
+  // Puts an entry of kind kCommand into the log; its ballot is set here. `writer`: the site it comes from, which the role may follow
+  // (Timing::follow_ms); 0 = not known. The instance is where it will be decided if this
   // coordinator stays; what is really decided comes by take(). Errors: kNotCoordinator; kOverloaded (too much undecided, a
   // live member too far behind, or the role is being handed over): try again after decisions; kStopping: the epoch is ending, the
   // entry belongs into the next one.
-  Result<Instance> propose(TimeNs now, wire::Entry entry);
+  Result<Instance> propose(TimeNs now, wire::Entry entry, SiteId writer = 0);
 
   // Ends this epoch: nothing is proposed after the Stop, and once it is decided take() tells the end. `members`: of the next
   // epoch, the preferred coordinator first. A coordinator that takes over finishes the change if it finds the Stop accepted; if not,

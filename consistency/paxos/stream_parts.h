@@ -11,8 +11,10 @@
 #include "consistency/paxos/ending.h"
 #include "consistency/paxos/quorum_system.h"
 #include "consistency/paxos/readers.h"
+#include "consistency/paxos/relay.h"
 #include "consistency/paxos/replication.h"
 #include "consistency/paxos/stream.h"
+#include "consistency/paxos/writers.h"
 
 namespace juxmem {
 
@@ -25,7 +27,7 @@ struct Stream::Parts {
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
 
-  // An answer to the coordinator's messages of this turn; one is enough, acknowledgements are cumulative.
+  // An answer to one node's messages of this turn; one is enough, acknowledgements are cumulative.
   struct DueAnswer {
     NodeId to = 0;
     Ballot ballot;
@@ -49,7 +51,9 @@ struct Stream::Parts {
   Acceptor acceptor;
   Election election;
   Replication replication;
+  Relay relay;
   Readers readers;
+  Writers writers;
   DigestCheck digests;
   std::optional<Ending> ending;  // once the Stop was handed out
   StreamOutput out;
@@ -67,7 +71,7 @@ struct Stream::Parts {
   bool awaits_snapshot = false;  // hands nothing out and does not lead
   Instance applied = 0;
   TimeNs applied_moved = 0;      // `applied` grew, or had caught up
-  std::optional<DueAnswer> due_answer;
+  std::vector<DueAnswer> due_answers;  // to the coordinator, and to the relay that passes its entries on
   std::optional<Handover> handover;
   bool is_recovered = false;
   std::uint64_t marks = 0;
@@ -93,10 +97,14 @@ struct Stream::Parts {
 
   void hand_out();
   void end_at(const DecidedEntry& stop);
+  void begin_handover(std::size_t to);
+  void follow_writers();
   void continue_handover();
   void place_reads();
   void give_to_keep();
 
+  void answer(NodeId to, const Ballot& ballot, TimeNs sent_at);
+  void send_answers();
   void send(NodeId to, wire::StreamMessage message, Durable first);
   void refuse(NodeId to, const Ballot& ballot);
 
@@ -106,6 +114,7 @@ struct Stream::Parts {
   void on(NodeId from, wire::Promise& message);
   void on(NodeId from, wire::Accept& message);
   void on(NodeId from, wire::Accepted& message);
+  void on(NodeId from, wire::SiteAccepted& message);
   void on(NodeId from, wire::Heartbeat& message);
   void on(NodeId from, wire::Nack& message);
   void on(NodeId from, wire::Transfer& message);

@@ -22,6 +22,15 @@ void Stream::Parts::send(NodeId to, wire::StreamMessage message, Durable first) 
   out.messages.push_back({to, std::move(message), first});
 }
 
+void Stream::Parts::answer(NodeId to, const Ballot& ballot, TimeNs sent_at) {
+  const auto same = std::ranges::find_if(due_answers, [&](const DueAnswer& due) { return due.to == to; });
+  if (same == due_answers.end()) {
+    due_answers.push_back({to, ballot, sent_at});
+  } else {
+    *same = {to, ballot, std::max(sent_at, same->sent_at)};
+  }
+}
+
 void Stream::Parts::refuse(NodeId to, const Ballot& ballot) {
   send(to, wire::Nack{config.stream, ballot, acceptor.promised()}, Durable::kState);
 }
@@ -88,12 +97,16 @@ void Stream::Parts::on(NodeId from, wire::Transfer& message) {
 // ---- replication ------------------------------------------------------------------------------------------------
 
 void Stream::Parts::on(NodeId from, wire::Accept& message) {
-  if (message.ballot.node != from || !stops_are_sound(config.stream, message.entries)) return;
   const Ballot ballot = message.ballot;
-  if (!acceptor.accept(now, message)) return refuse(from, ballot);
+  if ((message.relay == 0 ? ballot.node : message.relay) != from || ballot.node == config.self) return;
+  if (!quorums.index_of(ballot.node) || !stops_are_sound(config.stream, message.entries)) return;
+  if (ballot < acceptor.promised() && !mutant("accept_below_promise")) return refuse(ballot.node, ballot);
+  const bool is_relay = message.relay == 0 && !message.pass_to.empty();
+  if (is_relay) relay.pass_on(message, out.messages);
+  if (!acceptor.accept(now, message)) return refuse(ballot.node, ballot);
   follow(ballot);
   keep_from = message.keep_from;
-  due_answer = {from, ballot, std::max(message.sent_at, due_answer ? due_answer->sent_at : 0)};
+  if (!is_relay) answer(from, ballot, message.sent_at);
 }
 
 void Stream::Parts::on(NodeId from, wire::Heartbeat& message) {
@@ -101,12 +114,16 @@ void Stream::Parts::on(NodeId from, wire::Heartbeat& message) {
   if (!acceptor.heartbeat(now, message)) return refuse(from, message.ballot);
   follow(message.ballot);
   keep_from = message.keep_from;
-  if (message.sent_at != 0) {
-    due_answer = {from, message.ballot, std::max(message.sent_at, due_answer ? due_answer->sent_at : 0)};
-  }
+  if (message.sent_at != 0) answer(from, message.ballot, message.sent_at);
 }
 
 void Stream::Parts::on(NodeId from, wire::Accepted& message) {
+  const std::size_t member = *quorums.index_of(from);
+  if (role == StreamRole::kCoordinator) replication.on_accepted(now, member, message);
+  if (role != StreamRole::kCoordinator) relay.on_accepted(member, message);
+}
+
+void Stream::Parts::on(NodeId from, wire::SiteAccepted& message) {
   if (role == StreamRole::kCoordinator) replication.on_accepted(now, *quorums.index_of(from), message);
 }
 
@@ -134,7 +151,7 @@ void Stream::Parts::on(NodeId from, wire::Ended& message) {
   const bool asks_nothing = message.entries.empty();
   const bool progress = acceptor.learn_end(message);
   if (acceptor.decided() >= message.end) {
-    due_answer = {from, acceptor.promised(), 0};
+    answer(from, acceptor.promised(), 0);
   } else if (progress || asks_nothing) {
     send(from, wire::PreVote{config.stream, acceptor.promised().round, acceptor.decided()}, Durable::kNothing);
   } else {

@@ -20,6 +20,8 @@ struct Timing {
   std::int64_t retransmit_ms = 60;       // an Accept without its acknowledgement is sent again
   std::int64_t notice_ms = 5;            // `decided` waits this long for a message to ride on
   std::int64_t thrift_ms = 1;            // entries wait this long for members that no quorum needs; 0: they never wait
+  std::int64_t relay_ms = 50;            // a site's relay may take this much longer than a direct answer; 0: no relays
+  std::int64_t follow_ms = 2000;         // a window of proposals after which the role may follow the writers; 0: it stays
   std::int64_t stall_ms = 2000;          // no log progress with work waiting: step down
   std::int64_t transfer_ms = 500;        // limit of handing the coordinator's role over
   std::int64_t agent_renew_ms = 200;     // agent to coordinator

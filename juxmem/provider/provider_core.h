@@ -58,6 +58,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   // AgentHost and ReplicaHost.
   NodeId self() const override { return self_; }
   SiteId site() const override;
+  SiteId site_of(NodeId node) const override { return catalog_.site_of(node); }
   std::uint64_t incarnation() const override { return options_.incarnation; }
   TimeNs now() const override { return env_.clock().now(); }
   std::uint64_t random() override { return env_.random(); }

@@ -303,11 +303,14 @@ wire::GroupStatus Replica::status() const {
   }
   if (is_catching_up()) status.catching_up.push_back({.node = host_.self(), .percent = fetch_.percent()});
   if (!coordinates_) return status;
+  status.writers_site = stream.writers_site;
+  status.writers_percent = stream.writers_percent;
   for (const MemberStatus& member : stream.members) {
     const bool is_self = member.node == host_.self();
     status.members.push_back({.node = member.node,
                               .applied = is_self ? machine_->applied() : member.up_to,
-                              .heard = is_self || member.live});
+                              .heard = is_self || member.live,
+                              .relays = member.relays});
   }
   return status;
 }

@@ -50,6 +50,8 @@ class ReplicaHost {
   virtual NodeId self() const = 0;
   virtual TimeNs now() const = 0;
   virtual void send(NodeId to, wire::Message message) = 0;
+  // 0 = not known.
+  virtual SiteId site_of(NodeId /*node*/) const { return 0; }
   // Entries were applied, or another coordinator is followed. Must not call the replica.
   virtual void on_replica_changed(GroupId group) = 0;
   // Something people should know.
@@ -181,6 +183,7 @@ class Replica : public LocalReplica {
   bool is_session_of(NodeId from, SessionId session) const;
 
   // The coordinator's log.
+  SiteId site_of(NodeId agent) const;
   void put(Proposal proposal);
   void put_waiting();
   void expire(SessionId session);

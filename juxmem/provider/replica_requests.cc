@@ -156,6 +156,12 @@ bool Replica::answer_without_entry(NodeId from, std::uint64_t tag, const OpId& o
   return true;
 }
 
+// Where an agent is; what this provider proposes itself has no place.
+SiteId Replica::site_of(NodeId agent) const {
+  const auto member = std::ranges::find(config_.members, agent, &StreamMember::node);
+  return agent == 0 || member == config_.members.end() ? host_.site_of(agent) : member->site;
+}
+
 void Replica::put(Proposal proposal) {
   if (proposals_.has_waiting()) {
     proposals_.wait(std::move(proposal));
@@ -165,7 +171,7 @@ void Replica::put(Proposal proposal) {
   entry.kind = wire::EntryKind::kCommand;
   entry.command = proposal.encoded;
   entry.data = proposal.data;
-  const auto instance = stream_.propose(host_.now(), std::move(entry));
+  const auto instance = stream_.propose(host_.now(), std::move(entry), site_of(proposal.from));
   if (instance) {
     ++stats_.proposed;
     proposals_.place(*instance, stream_.ballot(), std::move(proposal));
@@ -183,7 +189,7 @@ void Replica::put_waiting() {
     entry.kind = wire::EntryKind::kCommand;
     entry.command = first.encoded;
     entry.data = first.data;
-    const auto instance = stream_.propose(host_.now(), std::move(entry));
+    const auto instance = stream_.propose(host_.now(), std::move(entry), site_of(first.from));
     if (!instance) return;
     ++stats_.proposed;
     proposals_.place(*instance, stream_.ballot(), proposals_.take_first_waiting());

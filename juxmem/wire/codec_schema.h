@@ -19,7 +19,7 @@ struct SchemaOf {};
 #define JUXMEM_WIRE_TYPES(X)                                                                                     \
   X(Ballot) X(StreamId) X(OpId) X(Grant) X(Shape) X(Range) X(Entry)                                              \
   X(PreVote) X(PreVoteReply) X(Prepare) X(Promise) X(Accept) X(Accepted) X(Heartbeat) X(Nack) X(Transfer)        \
-  X(ReadIndex) X(ReadIndexReply) X(Ended)                                                                        \
+  X(ReadIndex) X(ReadIndexReply) X(Ended) X(MemberAccepted) X(SiteAccepted)                                                                        \
   X(OpenSession) X(ExpireSession) X(Allocate) X(Free) X(Publish) X(Stage) X(Install) X(Unstage) X(ShrinkQuota)   \
   X(CloseReservations) X(SettleQuota) X(DrainProvider) X(MoveGroup) X(GroupMoved)                                \
   X(JoinProvider) X(LeaveProvider) X(ProviderState) X(CreateGroup) X(Reserve) X(Unreserve) X(PublishName)        \

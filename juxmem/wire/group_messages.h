@@ -372,6 +372,7 @@ struct GroupMemberStatus {
   NodeId node = 0;
   Instance applied = 0;
   bool heard = false;  // within the last lease
+  bool relays = false;  // passes entries on to the others of its site
   bool operator==(const GroupMemberStatus&) const = default;
 };
 // A member that fetches the state from another one.
@@ -391,6 +392,8 @@ struct GroupStatus {
   std::uint64_t used_bytes = 0;
   std::uint64_t quota_bytes = 0;
   std::uint64_t sessions = 0;
+  SiteId writers_site = 0;            // most of the last proposals came from there, as the coordinator saw; 0 = none came
+  std::uint32_t writers_percent = 0;  // as many of them
   std::vector<GroupMemberStatus> members;  // filled by the coordinator
   std::vector<CatchUpStatus> catching_up;  // filled by these members
   bool operator==(const GroupStatus&) const = default;

@@ -67,6 +67,8 @@ struct Accept {
   Instance decided = 0;
   Instance keep_from = 0;      // nobody needs the entries before this any more
   TimeNs sent_at = 0;          // the coordinator's clock; comes back in the answer
+  NodeId relay = 0;            // who passed it on and takes the answer; 0 = the coordinator itself
+  std::vector<NodeId> pass_to = {};  // members of the receiver's site: it passes this on to them and answers for all
   bool operator==(const Accept&) const = default;
 };
 struct Accepted {
@@ -76,6 +78,22 @@ struct Accepted {
   Instance decided = 0;  // how far the acceptor knows the decisions
   TimeNs sent_at = 0;    // of the message answered: grants the lease from then
   bool operator==(const Accepted&) const = default;
+};
+
+// How far the members of one site have accepted, told together by their relay. Each row is what that member answered, to be counted
+// for it alone.
+struct MemberAccepted {
+  NodeId node = 0;
+  Instance up_to = 0;
+  Instance decided = 0;
+  TimeNs sent_at = 0;
+  bool operator==(const MemberAccepted&) const = default;
+};
+struct SiteAccepted {
+  StreamId stream;
+  Ballot ballot;  // under which all of them have accepted
+  std::vector<MemberAccepted> members;
+  bool operator==(const SiteAccepted&) const = default;
 };
 
 // Keeps the lease, tells `decided` when no Accept does. Answered by Accepted.
@@ -130,6 +148,6 @@ struct Ended {
 };
 
 using StreamMessage = std::variant<PreVote, PreVoteReply, Prepare, Promise, Accept, Accepted, Heartbeat, Nack,
-                                   Transfer, ReadIndex, ReadIndexReply, Ended>;
+                                   Transfer, ReadIndex, ReadIndexReply, Ended, SiteAccepted>;
 
 }  // namespace juxmem::wire

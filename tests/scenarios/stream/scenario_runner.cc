@@ -2,10 +2,12 @@
 //
 //   stream_scenarios [--update] FILE ...
 //
-// --update writes the transcripts as they are now. Every message takes one millisecond; clocks agree. Commands:
-//   members NODE:SITE ... [preferred NODE] [thrift MS]   makes the replicas; must come first
+// --update writes the transcripts as they are now. Every message takes one millisecond, or MS of them between sites; clocks agree.
+// Commands:
+//   members NODE:SITE ... [preferred NODE] [thrift MS] [far MS] [follow MS]   makes the replicas; must come first
 //   run MS                                   lets time pass
 //   propose NODE TEXT ...                    one entry per text, all in one turn
+//   write NODE SITE COUNT                    so many entries that come from this site, two per millisecond
 //   read NODE TAG                            asks for a linearizable read
 //   transfer FROM TO                         hands the role over
 //   stop NODE NODE:SITE ...                  ends the epoch; these are the next one's members
@@ -50,6 +52,8 @@ class Scenario {
       for (TimeNs i = 0; i < ms; ++i) pass_one_ms();
     } else if (verb == "propose") {
       propose(words);
+    } else if (verb == "write") {
+      write(words);
     } else if (verb == "read") {
       NodeId node = 0;
       std::uint64_t tag = 0;
@@ -119,6 +123,7 @@ class Scenario {
     StreamConfig config;
     config.stream = {1, 1};
     config.timing.thrift_ms = 0;
+    config.timing.follow_ms = 0;
     std::string names;
     std::string word;
     while (words >> word) {
@@ -126,6 +131,10 @@ class Scenario {
         words >> config.preferred;
       } else if (word == "thrift") {
         words >> config.timing.thrift_ms;
+      } else if (word == "far") {
+        words >> far_ms_;
+      } else if (word == "follow") {
+        words >> config.timing.follow_ms;
       } else {
         names += word + " ";
       }
@@ -159,6 +168,19 @@ class Scenario {
       if (!place) say(fmt::format("{} refused: {}", text, to_string(place.error())));
     }
     carry_out_all(node);
+  }
+
+  void write(std::istringstream& words) {
+    NodeId node = 0;
+    SiteId site = 0;
+    int count = 0;
+    words >> node >> site >> count;
+    for (int i = 0; i < count; ++i) {
+      const Result<Instance> place = stream(node).propose(now_, {{}, wire::EntryKind::kCommand, Buffer::copy_of("w"), {}}, site);
+      if (!place) say(fmt::format("refused: {}", to_string(place.error())));
+      carry_out_all(node);
+      if (i % 2 == 1) pass_one_ms();
+    }
   }
 
   void pass_one_ms() {
@@ -207,10 +229,23 @@ class Scenario {
       if (cut_.contains({node, outgoing.to})) {
         say(epoch, fmt::format("{} -x {} {}", node, outgoing.to, describe(outgoing.message)));
       } else {
-        flight_.push_back({now_ + ms_to_ns(1), node, outgoing.to, std::move(outgoing.message)});
+        take_off({now_ + ms_to_ns(delay_ms(node, outgoing.to)), node, outgoing.to, std::move(outgoing.message)});
       }
     }
     if (out.end) enter_next(node, *out.end);
+  }
+
+  // Messages of the same time arrive in the order in which they were sent.
+  void take_off(InFlight message) {
+    const auto later = std::ranges::upper_bound(flight_, message.at, {}, &InFlight::at);
+    flight_.insert(later, std::move(message));
+  }
+
+  TimeNs delay_ms(NodeId from, NodeId to) const {
+    const std::vector<StreamMember>& members = configs_.at(from).members;
+    const auto one = std::ranges::find(members, from, &StreamMember::node);
+    const auto other = std::ranges::find(members, to, &StreamMember::node);
+    return one == members.end() || other == members.end() || one->site == other->site ? 1 : far_ms_;
   }
 
   void enter_next(NodeId node, const StreamEnd& end) {
@@ -236,6 +271,7 @@ class Scenario {
   std::map<std::uint32_t, std::unique_ptr<StreamInvariants>> invariants_;       // by epoch
   std::deque<InFlight> flight_;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  TimeNs far_ms_ = 1;
   std::string transcript_;
 };
 

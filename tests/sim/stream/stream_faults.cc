@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kUs = 1'000;
 
-const std::vector<std::vector<int>> kShapes = {{3}, {3}, {3}, {5}, {1, 1, 1}, {2, 2, 2}, {3, 3, 3}, {2, 1}, {1}, {2}, {4}};
+const std::vector<std::vector<int>> kShapes = {{3}, {3}, {3}, {5}, {1, 1, 1}, {2, 2, 2}, {3, 3, 3}, {1, 3, 3}, {1, 2}, {2, 3}, {2, 1}, {1}, {2}, {4}};
 
 }  // namespace
 
@@ -37,6 +37,8 @@ void StreamWorld::choose_shape() {
   config_.limits.undecided_bytes = 4'000 + random_.below(16'000);
   if (random_.chance(200'000)) config_.limits.kept_bytes = 2000 + random_.below(8000);
   config_.timing.thrift_ms = std::array{0, 1, 5}[random_.below(3)];
+  config_.timing.relay_ms = std::array{0, 10, 50}[random_.below(3)];
+  config_.timing.follow_ms = std::array{0, 150, 1'000}[random_.below(3)];
   client_pause_max_ = std::array{2, 10, 40}[random_.below(3)] * 1000 * kUs;
   Random disks(seed_);
   if (disks.chance(400'000)) sync_max_ = std::array{200, 3'000, 20'000}[disks.below(3)] * kUs;
@@ -79,7 +81,7 @@ void StreamWorld::client_step() {
     with(i, epoch, [&](Stream& stream, TimeNs now) {
       for (std::uint64_t n = 0; n < count; ++n) {
         wire::Entry entry{{}, wire::EntryKind::kCommand, Buffer::copy_of(fmt::format("v{}", ++values_)), {}};
-        (void)stream.propose(now, std::move(entry));
+        (void)stream.propose(now, std::move(entry), writers_site());
       }
     });
     if (changes) change_members(i);
@@ -93,6 +95,12 @@ void StreamWorld::client_step() {
       }
     }
   }
+}
+
+// Mostly one site writes; every few seconds another one.
+SiteId StreamWorld::writers_site() {
+  const std::size_t far = static_cast<std::size_t>(now_ / (2'000'000 * kUs)) + seed_;
+  return nodes_[random_.chance(700'000) ? far % nodes_.size() : any_node()].site;
 }
 
 // ---- faults -------------------------------------------------------------------------------------------------------
@@ -113,8 +121,9 @@ void StreamWorld::strike() {
     if (present(i) != nullptr && present(i)->is_coordinator()) target = i;
   }
   if (random_.chance(500'000)) target = victim;
+  if (random_.chance(200'000)) target = relay_or(target);
   auto& blocked = network_.blocked;
-  const std::uint64_t kind = random_.below(10);
+  const std::uint64_t kind = random_.below(11);
   note(fmt::format("fault {} at {}", kind, nodes_[target].id));
   switch (kind) {
     case 0:  // nothing reaches it
@@ -157,11 +166,23 @@ void StreamWorld::strike() {
         });
       }
       break;
+    case 9: nodes_[target].slow_until = now_ + random_.between(0, 2'000'000 * kUs); break;
     default: break;
   }
   if (random_.chance(400'000)) {
     for (auto& row : blocked) row.assign(nodes_.size(), false);
   }
+}
+
+// Somebody over whom entries reach others, if there is one.
+std::size_t StreamWorld::relay_or(std::size_t other) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (present(i) == nullptr || !present(i)->is_coordinator()) continue;
+    for (const MemberStatus& member : present(i)->status(clock_of(nodes_[i])).members) {
+      if (member.relays) return index_of(member.node);
+    }
+  }
+  return other;
 }
 
 // For ever, and only as many as the quorums bear.
@@ -182,7 +203,7 @@ void StreamWorld::heal() {
   for (auto& row : network_.blocked) row.assign(nodes_.size(), false);
   network_.loss_ppm = network_.repeat_ppm = network_.late_ppm = 0;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].paused_until = nodes_[i].hung_until = nodes_[i].disk_hung_until = 0;
+    nodes_[i].paused_until = nodes_[i].hung_until = nodes_[i].disk_hung_until = nodes_[i].slow_until = 0;
     start_node(i);
     apply(i);
   }

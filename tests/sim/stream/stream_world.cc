@@ -177,7 +177,7 @@ void StreamWorld::send(std::size_t from, Outgoing outgoing) {
   if (network_.blocked[from][to] || random_.chance(network_.loss_ppm)) return;
   const int copies = random_.chance(network_.repeat_ppm) ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
-    const bool late = random_.chance(network_.late_ppm);
+    const bool late = random_.chance(network_.late_ppm) || now_ < nodes_[from].slow_until;
     const TimeNs delay = random_.between(network_.delay_min, late ? network_.late_max : network_.delay_max);
     schedule(now_ + delay, [this, from, to, message = outgoing.message] { deliver(from, to, message); });
   }

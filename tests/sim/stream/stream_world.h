@@ -68,6 +68,7 @@ class StreamWorld {
     std::int64_t clock_ppm = 0;
     TimeNs paused_until = 0;
     TimeNs hung_until = 0;  // its state machine does not apply
+    TimeNs slow_until = 0;  // what it sends takes long
     Instance applied = 0;
     Instance handed_out = 0;
     std::uint64_t digest = 0;
@@ -145,6 +146,8 @@ class StreamWorld {
   void strike();
   void heal();
   void crash(std::size_t index);
+  SiteId writers_site();
+  std::size_t relay_or(std::size_t other);
   bool finished();
   std::size_t any_node() { return random_.below(nodes_.size()); }
 

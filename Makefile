@@ -13,7 +13,7 @@ SETUP := juxmem/packaging/setup.sh
 CONFIGURE = cmake -S . -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 QUIET_CONFIGURE = $(CONFIGURE) --log-level=WARNING
 
-.PHONY: help setup build run test bench chaos sim mutants asan tsan fuzz format tidy install clean
+.PHONY: help setup build run test bench chaos wan sim mutants asan tsan fuzz format tidy install clean
 
 help: ## this list
 	@echo "JuxMem: shared, replicated memory for the jobs of a grid"
@@ -45,6 +45,7 @@ bench: ## measure against the floor and against peers (BENCHMARKS.md)
 	@$(BUILD)/bin/stream_bench
 	@$(BUILD)/bin/log_bench $(BUILD)
 	@$(BUILD)/bin/section_bench
+	@python3 tests/wan/wan_bench.py $(BUILD)/bin
 	@$(BUILD)/bin/recovery_bench --out $(BUILD)/bench
 	@$(BUILD)/bin/recovery_bench --out $(BUILD)/bench --coordinator
 
@@ -52,6 +53,11 @@ chaos: setup ## real processes, faults of all kinds, a judged history: make chao
 	@$(QUIET_CONFIGURE) -B $(BUILD) -DJUXMEM_TESTS=ON
 	@ninja -C $(BUILD) --quiet juxmemd juxmem_cli chaos_client chaos_check
 	@python3 tests/chaos/chaos.py $(BUILD)/bin --minutes $(MINUTES) $${SEED:+--seed $$SEED}
+
+wan: setup ## measure a grid whose sites are 20 ms apart (needs root): bytes across, commits, reads
+	@$(QUIET_CONFIGURE) -B $(BUILD)
+	@ninja -C $(BUILD) --quiet juxmemd juxmem_cli section_tool wan_relay
+	@python3 tests/wan/wan_bench.py $(BUILD)/bin
 
 sim: build ## simulate SEEDS grids with faults: make sim SEEDS=100000
 	@$(BUILD)/tests/sim/sim --seeds $(SEEDS)

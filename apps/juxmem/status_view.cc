@@ -6,6 +6,7 @@
 #include <map>
 
 #include "apps/juxmem/text_table.h"
+#include "groups/catalog_view.h"
 
 namespace juxmem {
 namespace {
@@ -50,6 +51,18 @@ std::string name_of_node(const Index& index, NodeId node) {
   if (node == 0) return "none";
   const auto it = index.providers.find(node);
   return it != index.providers.end() ? it->second->name : fmt::format("#{}", node);
+}
+
+// The site that most of the last proposals came from; empty if none came or it has no provider any more.
+std::string writers_site(const Index& index, const wire::GroupStatus& group) {
+  if (group.writers_site == 0) return {};
+  const auto found = std::ranges::find_if(index.sites, [&](const auto& row) { return site_id_of(row.first) == group.writers_site; });
+  return found == index.sites.end() ? std::string{} : found->first;
+}
+
+std::string writers_text(const Index& index, const wire::GroupStatus& group) {
+  const std::string site = writers_site(index, group);
+  return site.empty() ? "-" : fmt::format("{} {}%", site, group.writers_percent);
 }
 
 // How many entries the slowest member that is heard of still has to apply.
@@ -117,14 +130,14 @@ std::string providers_text(const wire::StatusReply& reply, const Index& index) {
 }
 
 std::string groups_text(const wire::StatusReply& reply, const Index& index) {
-  TextTable table({"GROUP", "COPIES", "COORDINATOR", "DECIDED ", "LAG ", "BLOCKS ", "USED ", "QUOTA ", "MEMBERS"});
+  TextTable table({"GROUP", "COPIES", "COORDINATOR", "WRITERS", "DECIDED ", "LAG ", "BLOCKS ", "USED ", "QUOTA ", "MEMBERS"});
   for (const auto& group : reply.groups) {
     const auto it = index.groups.find(group.group);
     const bool root = group.group == kRootGroup;
     const std::string copies =
         it == index.groups.end() ? "-" : fmt::format("{}x{}", it->second->shape.sites, it->second->shape.nodes_per_site);
     table.add({root ? "root" : std::to_string(group.group), copies, name_of_node(index, group.coordinator),
-               std::to_string(group.decided), std::to_string(lag_of(group)), root ? "-" : std::to_string(group.blocks),
+               writers_text(index, group), std::to_string(group.decided), std::to_string(lag_of(group)), root ? "-" : std::to_string(group.blocks),
                root ? "-" : size_text(group.used_bytes), root ? "-" : size_text(group.quota_bytes), members_text(index, group)});
   }
   return table.text();
@@ -167,6 +180,8 @@ json group_json(const wire::GroupStatus& group, const Index& index) {
           {"sites", shape.sites},
           {"nodes_per_site", shape.nodes_per_site},
           {"coordinator", group.coordinator},
+          {"writers_site", writers_site(index, group)},
+          {"writers_percent", group.writers_percent},
           {"ballot", to_string(group.ballot)},
           {"decided", group.decided},
           {"lag", lag_of(group)},

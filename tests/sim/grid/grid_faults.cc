@@ -18,6 +18,22 @@ void GridSim::next_fault() {
   });
 }
 
+// One host reaches one other no more, as a relay may some member of its site.
+void GridSim::next_link_fault() {
+  world_.after(link_random_.between(50 * kMs, 1500 * kMs), [this] {
+    if (world_.now() >= faults_until_) return;
+    const auto from = static_cast<HostId>(link_random_.below(network_.hosts()));
+    const auto to = static_cast<HostId>(link_random_.below(network_.hosts()));
+    if (from != to) {
+      const TimeNs length = link_random_.between(20, 600) * kMs;
+      world_.trace(fmt::format("host {} does not reach host {} for {} ms", from, to, length / kMs));
+      network_.block(from, to, true);
+      world_.after(length, [this, from, to] { network_.block(from, to, false); });
+    }
+    next_link_fault();
+  });
+}
+
 void GridSim::cause_fault() {
   if (people_interfere_ && setup_is_done() && random_.chance(300'000)) {
     return random_.chance(500'000) ? drain_somebody() : move_some_copy();

@@ -76,6 +76,8 @@ void GridSim::choose_network() {
   if (long_absences_) limits_.kept_bytes = std::array{500U, 2'000U, 10'000U}[random_.below(3)];
   timing_.local_passes_max = static_cast<std::uint32_t>(random_.between(1, 8));
   timing_.quota_settle_ms = std::array{20, 300, 2000}[random_.below(3)];
+  timing_.relay_ms = std::array{0, 10, 50}[link_random_.below(3)];
+  timing_.follow_ms = std::array{0, 100, 2000}[link_random_.below(3)];
 }
 
 void GridSim::choose_blocks() {

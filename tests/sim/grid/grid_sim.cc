@@ -15,7 +15,7 @@ constexpr std::int64_t kHealSoonMs = 5'000;
 }  // namespace
 
 GridSim::GridSim(std::uint64_t seed, bool keep_trace)
-    : world_(seed, keep_trace), random_(world_.random().next()), network_(world_), checks_(world_) {
+    : world_(seed, keep_trace), random_(world_.random().next()), link_random_(seed), network_(world_), checks_(world_) {
   choose_grid();
   choose_network();
   choose_blocks();
@@ -34,6 +34,7 @@ SeedOutcome GridSim::run() {
     world_.at(random_.between(0, 200) * kMs, [this, number] { start_client(number); });
   }
   next_fault();
+  next_link_fault();
   while (!all_finished() && world_.now() < kLongestRun && world_.step()) {
   }
   if (world_.violation().empty() && !all_finished()) {

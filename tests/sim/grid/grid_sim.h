@@ -59,6 +59,7 @@ class GridSim {
 
   // grid_faults.cc
   void next_fault();
+  void next_link_fault();
   void cause_fault();
   void cut_off(HostId host, bool to_it, bool from_it, TimeNs length);
   void cut_sites(TimeNs length);
@@ -74,6 +75,7 @@ class GridSim {
 
   SimWorld world_;
   Random random_;
+  Random link_random_;  // of what concerns single links and the ways over sites
   SimNetwork network_;
   GridChecks checks_;
   Timing timing_;

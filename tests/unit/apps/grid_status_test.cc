@@ -3,6 +3,7 @@
 #include "apps/juxmem/status_call.h"
 #include "apps/juxmem/status_view.h"
 #include "apps/juxmem/text_table.h"
+#include "groups/catalog_view.h"
 
 namespace juxmem {
 namespace {
@@ -69,6 +70,19 @@ TEST(StatusView, MemberThatCatchesUpIsShownWithItsProgress) {
   const nlohmann::json members = status_json(reply)["groups"][0]["members"];
   EXPECT_EQ(members[1]["catching_up_percent"], 45);
   EXPECT_TRUE(members[0]["catching_up_percent"].is_null());
+}
+
+TEST(StatusView, RelaysAndTheWritersSiteAreShown) {
+  wire::StatusReply reply = example();
+  reply.groups[0].members[1].relays = true;
+  reply.groups[0].writers_site = site_id_of("sophia");
+  reply.groups[0].writers_percent = 93;
+  EXPECT_NE(status_text(reply).find("rennes-2(relay)"), std::string::npos);
+  EXPECT_NE(status_text(reply).find("sophia 93%"), std::string::npos);
+  const nlohmann::json group = status_json(reply)["groups"][0];
+  EXPECT_EQ(group["members"][1]["relays"], true);
+  EXPECT_EQ(group["writers_site"], "sophia");
+  EXPECT_EQ(group["writers_percent"], 93);
 }
 
 TEST(StatusView, GroupWithoutCoordinatorSaysSo) {

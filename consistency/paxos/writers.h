@@ -16,7 +16,7 @@ namespace juxmem {
 // Failure: advice only; whoever follows it too late or not at all loses speed, never safety.
 class Writers {
  public:
-  static constexpr std::uint64_t kProposalsMin = 16;
+  static constexpr std::uint64_t kProposalsMin = 8;
 
   // What the last full window showed.
   struct Share {

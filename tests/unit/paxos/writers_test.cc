@@ -46,7 +46,7 @@ TEST_F(WritersTest, BalancedWritersMoveNothing) {
 }
 
 TEST_F(WritersTest, FewProposalsMoveNothing) {
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(window(0, 15), 0U);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(window(0, 7), 0U);
 }
 
 TEST_F(WritersTest, OwnSiteMovesNothing) {

@@ -127,6 +127,7 @@ bool Replication::acknowledge(TimeNs now, Peer& peer, Instance up_to) {
     peer.unacked_bytes -= peer.unacked.front().bytes;
     peer.unacked.pop_front();
   }
+  if (!peer.unacked.empty()) peer.resend_at = std::max(peer.resend_at, peer.unacked.front().due);
   return true;
 }
 
@@ -237,6 +238,7 @@ void Replication::send_batch(TimeNs now, std::size_t to, std::uint64_t others, T
   }
   accept.entries.reserve(end - first);
   for (Instance i = first; i < end; ++i) accept.entries.push_back(*log.at(i));
+  if (due != 0) due += Routes::transfer_time(peers_[to].unacked_bytes + bytes);
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (i != to && (others >> i & 1) == 0) continue;
     Peer& peer = peers_[i];

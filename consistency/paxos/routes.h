@@ -10,8 +10,8 @@
 namespace juxmem {
 
 // What for: the coordinator's choice of one relay per remote site (DESIGN section 4), and when a relay is given up: when what went
-//   over it is not acknowledged Timing::relay_ms after the time that a direct answer from its site takes at present. Then nothing
-//   goes over it for Timing::stall_ms. Choosing and bypassing touch no safety: entries may reach a member on any way, any number
+//   over it is not acknowledged Timing::relay_ms after the time that a direct answer from its site takes at present and its bytes may
+//   take. Then nothing goes over it for Timing::stall_ms. Choosing and bypassing touch no safety: entries may reach a member on any way, any number
 //   of times.
 // Thread safety: none.
 // Invariants: a site keeps its relay as long as that one can be used; a member that rests is neither relay nor reached by one.
@@ -40,7 +40,9 @@ class Routes {
 
   // A message that went to the member directly was answered.
   void answered(std::size_t member, TimeNs took) { members_[member].answer_ns = took; }
-  // How long an acknowledgement over the site's relay may take.
+  // What so many bytes under way may take: 10 MB/s are enough for a relay.
+  static TimeNs transfer_time(std::uint64_t bytes) { return static_cast<TimeNs>(bytes / 1024) * 100'000; }
+  // How long an acknowledgement over the site's relay may take, beside that.
   TimeNs limit(std::size_t site) const;
   // The member did not acknowledge in time what went over a relay, or the relay itself was late.
   void give_up(std::size_t member, TimeNs now);

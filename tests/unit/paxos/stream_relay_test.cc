@@ -112,6 +112,24 @@ TEST(StreamRelay, DeadRelayIsBypassedInTime) {
   EXPECT_GE(took_ms, 50);
 }
 
+TEST(StreamRelay, MuchDataUnderWayGetsTheTimeItNeeds) {
+  StreamCluster cluster(nine(50));
+  cluster.start();
+  cluster.run(60);
+  for (NodeId node = 4; node <= 9; ++node) cluster.cut(node);
+  cluster.run(1);
+  int sent_directly = 0;
+  cluster.on_message = [&](NodeId, const Outgoing& outgoing) {
+    const auto* accept = std::get_if<wire::Accept>(&outgoing.message);
+    if (accept != nullptr && site_of(outgoing.to) != 1 && accept->pass_to.empty()) ++sent_directly;
+  };
+  ASSERT_TRUE(cluster.propose(1, std::string(1 << 20, 'x')));
+  cluster.run(100);  // 1 MiB may take 100 ms longer than an empty answer
+  EXPECT_EQ(sent_directly, 0);
+  cluster.run(120);
+  EXPECT_GT(sent_directly, 0);
+}
+
 // ---- what is believed ---------------------------------------------------------------------------------------------
 
 class StreamRelayTest : public testing::Test {

@@ -166,7 +166,7 @@ void StreamWorld::strike() {
         });
       }
       break;
-    case 9: nodes_[target].slow_until = now_ + random_.between(0, 2'000'000 * kUs); break;
+    case 10: nodes_[target].slow_until = now_ + random_.between(0, 2'000'000 * kUs); break;
     default: break;
   }
   if (random_.chance(400'000)) {

@@ -26,7 +26,6 @@ void Relay::follow(const Ballot& ballot) {
   ballot_ = ballot;
   tell_at_ = kNever;
   own_sent_at_ = 0;
-  if (mutant("relay_tells_of_older_ballots")) return;
   told_ = 0;
   rows_.assign(rows_.size(), Row{});
 }

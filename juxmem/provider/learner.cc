@@ -105,7 +105,7 @@ void Learner::on_log(TimeNs now, NodeId from, const wire::LogReply& reply) {
   give_up_at_ = 0;
   if (!stops_are_sound(stream_, reply.entries)) return next_server(now);
   for (const wire::Entry& entry : reply.entries) {
-    machine_->apply(applied() + 1, entry);
+    if (applied() < reply.decided) machine_->apply(applied() + 1, entry);
     if (entry.kind != wire::EntryKind::kStop) continue;
     end_ = decode_stop_sign(stream_, entry.command);
     return;

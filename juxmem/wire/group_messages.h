@@ -219,7 +219,7 @@ struct LogReply {
   std::uint32_t epoch = 0;
   Code code = Code::kOk;       // kTryAgain: cannot tell now; kSnapshotGone: these entries are not kept any more; kWrongEpoch
   Instance after = 0;          // of the question
-  std::vector<Entry> entries;  // decided, the first one at after + 1
+  std::vector<Entry> entries;  // decided, the first one at after + 1; the Stop also to who has applied it (after == decided)
   Instance decided = 0;        // as far as the member knows
   bool operator==(const LogReply&) const = default;
 };

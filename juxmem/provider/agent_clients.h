@@ -13,7 +13,6 @@
 
 namespace juxmem {
 
-// What one client may cost its agent at most.
 // What the registry tells of its clients.
 class ClientEvents {
  public:

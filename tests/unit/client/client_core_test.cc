@@ -386,40 +386,41 @@ TEST(ClientCore, WriteThatCertainlyDidNotHappenIsMadeAgain) {
   EXPECT_TRUE(doubt.written.is_ok());
 }
 
-TEST(ClientCore, NextWriteInAGroupIsTheOperationThatTheLastAnswerTold) {
-  ClientWorld world({"a", "b"});
-  world.welcome("a");
-  Kept<Version> first;
-  world.core().write(kBlock, 0, Buffer::copy_of("x"), 20'000, first.completion());
+// A write through "a" whose answer tells what the next one in the group will be.
+OpId write_and_hear_next(ClientWorld& world) {
+  Kept<Version> written;
+  world.core().write(kBlock, 0, Buffer::copy_of("x"), 20'000, written.completion());
   world.flush();
   wire::ClientAnswer done = answer_to(world.take<wire::WriteRequest>("a").at(0));
   done.op = {.session = 9, .slot = 2, .counter = 4};
   world.answer("a", done);
-  ASSERT_TRUE(first.is_ok());
+  EXPECT_TRUE(written.is_ok());
+  return done.op;
+}
+
+TEST(ClientCore, NextWriteInAGroupIsTheOperationThatTheLastAnswerTold) {
+  ClientWorld world({"a", "b"});
+  world.welcome("a");
+  const OpId told = write_and_hear_next(world);
   Kept<Version> second;
   Kept<Version> third;
   world.core().write(kBlock, 0, Buffer::copy_of("y"), 20'000, second.completion());
   world.core().write(kBlock, 0, Buffer::copy_of("z"), 20'000, third.completion());
   world.flush();
   const std::vector<wire::ClientRequest> asked = world.take<wire::WriteRequest>("a");
-  EXPECT_EQ(std::get<wire::WriteRequest>(asked.at(0).body).op, done.op);
+  EXPECT_EQ(std::get<wire::WriteRequest>(asked.at(0).body).op, told);
   EXPECT_EQ(std::get<wire::WriteRequest>(asked.at(1).body).op, OpId{});
   world.beats_are_answered = false;
   world.pass_ms(1500);
   world.welcome("b");
-  EXPECT_EQ(std::get<wire::OutcomeRequest>(world.take<wire::OutcomeRequest>("b").at(0).body).op, done.op);
+  EXPECT_EQ(std::get<wire::OutcomeRequest>(world.take<wire::OutcomeRequest>("b").at(0).body).op, told);
   EXPECT_EQ(third.code(), Code::kTryAgain);
 }
 
 TEST(ClientCore, OperationOfAWriteWithoutAnAnswerIsNotThatOfTheNext) {
   ClientWorld world({"a"});
   world.welcome("a");
-  Kept<Version> first;
-  world.core().write(kBlock, 0, Buffer::copy_of("x"), 20'000, first.completion());
-  world.flush();
-  wire::ClientAnswer done = answer_to(world.take<wire::WriteRequest>("a").at(0));
-  done.op = {.session = 9, .slot = 2, .counter = 4};
-  world.answer("a", done);
+  write_and_hear_next(world);
   Kept<Version> late;
   world.core().write(kBlock, 0, Buffer::copy_of("y"), 100, late.completion());
   world.flush();

@@ -46,6 +46,8 @@ class Network {
   virtual void hang_up(PeerId peer) = 0;
 };
 
+class Disk;
+
 class Clock {
  public:
   virtual ~Clock() = default;
@@ -58,6 +60,8 @@ class Env {
   virtual ~Env() = default;
   virtual Network& network() = 0;
   virtual Clock& clock() = 0;
+  // The data folder; nullptr: this process has none.
+  virtual Disk* disk() { return nullptr; }
   virtual std::uint64_t random() = 0;
   // Calls Handler::on_timer at `when` or soon after; a new call replaces the former one.
   virtual void wake_at(TimeNs when) = 0;

@@ -33,7 +33,8 @@ constexpr int kSocketsMax = 8192;
 // In epoll's data: whose descriptor it is. Peers' numbers come after these.
 constexpr std::uint64_t kWakeTag = 0;
 constexpr std::uint64_t kEntranceTag = 1;
-constexpr PeerId kFirstPeer = 2;
+constexpr std::uint64_t kDiskTag = 2;
+constexpr PeerId kFirstPeer = 3;
 // With this bit: of a peer's connection monitor.
 constexpr std::uint64_t kMonitorBit = 1ULL << 63;
 
@@ -64,9 +65,13 @@ class RealEnv::Impl {
   PeerId dial(std::string_view address);
   void send(PeerId to, wire::Packet packet);
   void hang_up(PeerId peer);
+  bool watch(int fd, std::uint64_t tag);
 
   RealEnvOptions options_;
   Handler* handler_ = nullptr;
+  Disk* disk_ = nullptr;
+  std::function<void()> deliver_disk_;
+  bool disk_ready_ = false;
   TimeNs wake_at_ = kNever;
   RealEnvStats stats_;
   std::vector<std::string> addresses_;
@@ -76,7 +81,6 @@ class RealEnv::Impl {
  private:
   using Peers = std::unordered_map<PeerId, std::unique_ptr<DialedPeer>>;
 
-  bool watch(int fd, std::uint64_t tag);
   void wait(TimeNs until);
   bool handle_ready();
   int drain_entrance(int budget);
@@ -154,6 +158,10 @@ bool RealEnv::Impl::run_once(TimeNs deadline) {
   for (;;) {
     hung_up_.clear();
     bool called = handle_ready();
+    if (std::exchange(disk_ready_, false)) {
+      deliver_disk_();
+      called = true;
+    }
     if (wake_at_ != kNever && monotonic_now() >= wake_at_) {
       wake_at_ = kNever;
       handler_->on_timer();
@@ -164,7 +172,7 @@ bool RealEnv::Impl::run_once(TimeNs deadline) {
       return true;
     }
     if (woken_.exchange(false)) return false;
-    if (!ready_.empty() || (entrance_ && entrance_->ready)) continue;
+    if (disk_ready_ || !ready_.empty() || (entrance_ && entrance_->ready)) continue;
     if (monotonic_now() >= deadline) return false;
     wait(std::min(deadline, wake_at_));
   }
@@ -192,6 +200,8 @@ void RealEnv::Impl::wait(TimeNs until) {
       [[maybe_unused]] const ssize_t got = ::read(wake_fd_, &ignored, sizeof(ignored));
     } else if (tag == kEntranceTag) {
       entrance_->ready = true;
+    } else if (tag == kDiskTag) {
+      disk_ready_ = true;
     } else if (const auto found = peers_.find(tag & ~kMonitorBit); found != peers_.end()) {
       if ((tag & kMonitorBit) != 0) found->second->has_events = true;
       mark_ready(*found->second);
@@ -397,6 +407,14 @@ void RealEnv::stop() {
 }
 
 RealEnvStats RealEnv::stats() const { return impl_->stats_; }
+
+void RealEnv::use_disk(Disk& disk, int descriptor, std::function<void()> deliver) {
+  impl_->disk_ = &disk;
+  impl_->deliver_disk_ = std::move(deliver);
+  impl_->watch(descriptor, kDiskTag);
+}
+
+Disk* RealEnv::disk() { return impl_->disk_; }
 
 std::uint64_t RealEnv::random() { return impl_->random_(); }
 

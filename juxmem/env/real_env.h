@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -64,6 +65,9 @@ class RealEnv final : public Env, private Network, private Clock {
   // Before the first run; `handler` must outlive the runs.
   void attach(Handler& handler);
 
+  // Before the first run: `disk` is the data folder; whenever `descriptor` is readable, `deliver` is called in a turn of its own.
+  void use_disk(Disk& disk, int descriptor, std::function<void()> deliver);
+
   // Drives the handler until stop() has been called.
   void run();
   // Waits until there is something to do, until now() >= deadline or until wake(); does what there is in one turn. Returns
@@ -79,6 +83,7 @@ class RealEnv final : public Env, private Network, private Clock {
 
   Network& network() override { return *this; }
   Clock& clock() override { return *this; }
+  Disk* disk() override;
   std::uint64_t random() override;
   void wake_at(TimeNs when) override;
 

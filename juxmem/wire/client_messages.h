@@ -192,6 +192,7 @@ struct ClientAnswer {
   std::vector<std::string> names;   // list
   std::vector<BlockId> blocks;      // list: one per name
   bool more = false;                // list
+  Durability durability = Durability::kMemory;  // stat
   bool operator==(const ClientAnswer&) const = default;
 };
 

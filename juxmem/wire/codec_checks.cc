@@ -96,6 +96,9 @@ const char* check(const PagesRow& row) {
 const char* check(const LedgerRow& row) {
   return row.open_numbers.size() != row.open_bytes.size() ? "not as many reservations as numbers" : nullptr;
 }
+const char* check(const CatalogGroup& group) {
+  return group.vacant.size() != group.vacant_until.size() ? "not as many vacant seats as epochs" : nullptr;
+}
 const char* check(const StagedRow& row) {
   if (row.slot >= kSlotsPerSessionMax) return "a session's slot beyond the limit";
   return row.data.size() > kEntryBytesMax ? "an entry's data longer than the limit" : nullptr;

@@ -34,6 +34,7 @@ const char* check(const SessionRow& row);
 const char* check(const BlockRow& row);
 const char* check(const PagesRow& row);
 const char* check(const LedgerRow& row);
+const char* check(const CatalogGroup& group);
 const char* check(const StagedRow& row);
 
 const char* check(const MallocRequest& request);

@@ -94,7 +94,10 @@ struct JoinProvider {
   std::uint64_t incarnation = 0;
   std::uint64_t capacity_bytes = 0;
   bool manager = false;
-  NodeId node = 0;  // wanted number (managers), 0 = any
+  NodeId node = 0;  // wanted number (managers, and providers that have a data folder with one), 0 = any
+  std::uint64_t store = 0;    // of its data folder; 0 = it has none
+  bool whole = false;         // everything the folder ever held of its groups is there
+  std::vector<GroupId> kept = {};  // groups of which everything is there
   bool operator==(const JoinProvider&) const = default;
 };
 struct LeaveProvider {

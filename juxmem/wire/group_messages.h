@@ -234,11 +234,14 @@ struct ManagerHello {
   bool established = false;       // the sender's root stream runs: `members` is binding
   std::vector<std::uint64_t> members;  // incarnations in the order of the list, as far as known (0 = unknown)
   bool answer_wanted = false;
+  bool stored = false;                 // the sender keeps its part of the root's log in a data folder
+  std::uint64_t grid = 0;              // of a stored sender that is established: the grid's own number
   bool operator==(const ManagerHello&) const = default;
 };
 // A provider asks any manager to be taken in; answered by Joined or Redirect(kRootGroup).
 struct Join {
   JoinProvider provider;
+  std::uint64_t grid = 0;  // to which its data folder belongs; 0 = to none yet
   bool operator==(const Join&) const = default;
 };
 struct Joined {
@@ -246,6 +249,7 @@ struct Joined {
   std::string detail;
   NodeId node = 0;
   std::uint64_t incarnation = 0;
+  std::uint64_t grid = 0;  // the grid's own number
   bool operator==(const Joined&) const = default;
 };
 // A provider's sign of life to the root's coordinator.
@@ -272,6 +276,7 @@ struct CatalogProvider {
   bool up = true;
   bool manager = false;
   bool draining = false;  // takes nothing new in, and its groups move away
+  std::uint64_t store = 0;  // of its data folder; 0 = it has none
   bool operator==(const CatalogProvider&) const = default;
 };
 struct CatalogGroup {
@@ -284,6 +289,9 @@ struct CatalogGroup {
   std::vector<NodeId> next;     // intended members of the next epoch; empty: no change is intended
   std::vector<NodeId> held;     // no members, but were intended to be in this epoch: the memory is reserved there, too
   bool asked = false;           // people want `next`, whatever the healer thinks
+  std::vector<NodeId> vacant = {};   // members that have forgotten what they voted, and
+  std::vector<std::uint32_t> vacant_until = {};  // one for each: the first epoch in which they vote again
+  bool lost = false;            // so many members have forgotten that nobody can tell the group's content
   bool operator==(const CatalogGroup&) const = default;
 };
 // A group's coordinator to the managers: the group has entered this epoch. Repeated until the catalog says so.
@@ -405,6 +413,8 @@ struct ProviderStatus {
   std::uint64_t garbage_packets = 0;
   std::uint64_t dropped_packets = 0;
   TimeNs uptime = 0;
+  std::uint64_t log_bytes = 0;  // of its write-ahead log; 0: it has no data folder
+  Code disk = Code::kOk;        // what is wrong with the data folder
   bool operator==(const ProviderStatus&) const = default;
 };
 // To one provider for what it knows itself (`gather` false) or for the whole grid (true).

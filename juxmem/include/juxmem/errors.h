@@ -9,8 +9,8 @@
   X(OK, kOk, 0, "success")                                                                           \
   X(EINVAL, kInvalid, 1, "an argument is not valid")                                                 \
   X(ENOMEM, kNoLocalMemory, 2, "this process has no memory left")                                    \
-  X(ENOSPC, kNoSpace, 3, "the grid has no memory left for this; free blocks or add providers")       \
-  X(ENOENT, kNotFound, 4, "there is no such block")                                                  \
+  X(ENOSPC, kNoSpace, 3, "no room is left for this; free blocks, add providers or make room on their disks")       \
+  X(ENOENT, kNotFound, 4, "there is no such block or file")                                                  \
   X(ENONAME, kNoSuchName, 5, "nothing is published under this name")                                 \
   X(EEXIST, kNameTaken, 6, "the name is already published")                                          \
   X(ESHAPE, kImpossibleShape, 7, "the grid does not have so many sites or nodes")                    \
@@ -34,6 +34,7 @@
   X(EIO, kIo, 25, "a file or device could not be read or written")                                   \
   X(EINTERNAL, kInternal, 26, "a defect in JuxMem; please report it with the log")                   \
   X(EKEY, kKeyRefused, 27, "the grid refused this key")                                              \
+  X(ELOST, kLost, 28, "too many of the providers that kept this in memory have ended")               \
   /* The following never reach a C caller; agents and coordinators use them between themselves. */   \
   X(ENOTCOORDINATOR, kNotCoordinator, 64, "this node does not lead the group")                       \
   X(EOVERLOADED, kOverloaded, 65, "too much is undecided; wait for decisions")                       \

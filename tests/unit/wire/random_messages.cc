@@ -89,6 +89,7 @@ void fit(Random& /*random*/, PagesRow& row) {
 }
 void fit(Random& /*random*/, LedgerRow& row) { row.open_bytes.resize(row.open_numbers.size()); }
 void fit(Random& /*random*/, ManagerList& list) { list.addresses.resize(list.nodes.size()); }
+void fit(Random& /*random*/, CatalogGroup& group) { group.vacant_until.resize(group.vacant.size()); }
 void fit(Random& /*random*/, StagedRow& row) { row.slot %= kSlotsPerSessionMax; }
 
 // ---- any value --------------------------------------------------------------------------------------------------------------

@@ -40,9 +40,10 @@ std::uint64_t digest_of_numbers(const std::uint64_t (&numbers)[N], std::uint64_t
 std::uint64_t digest_of_group(const wire::CatalogGroup& group, std::uint64_t seed) {
   std::uint64_t digest = digest_of_numbers({group.group, group.epoch, group.shape.sites, group.shape.nodes_per_site,
                                             static_cast<std::uint64_t>(group.durability), group.reserved_bytes,
-                                            static_cast<std::uint64_t>(group.asked)},
+                                            static_cast<std::uint64_t>(group.asked), static_cast<std::uint64_t>(group.lost)},
                                            seed);
-  for (const auto* list : {&group.members, &group.next, &group.held}) {
+  for (std::uint32_t until : group.vacant_until) digest = digest_with(digest, until);
+  for (const auto* list : {&group.members, &group.next, &group.held, &group.vacant}) {
     digest = digest_with(digest, list->size());
     for (NodeId member : *list) digest = digest_with(digest, member);
   }
@@ -51,8 +52,9 @@ std::uint64_t digest_of_group(const wire::CatalogGroup& group, std::uint64_t see
 
 }  // namespace
 
-Catalog::Catalog(std::uint32_t managers, const CatalogLimits& limits)
+Catalog::Catalog(std::uint32_t managers, const CatalogLimits& limits, Durability durability)
     : limits_(limits), managers_(managers), next_node_(managers + 1) {
+  root_.durability = durability;
   root_.shape = {1, managers};
   for (NodeId node = 1; node <= managers; ++node) root_.members.push_back(node);
 }
@@ -80,6 +82,7 @@ wire::Reply Catalog::join(Instance instance, const wire::JoinProvider& command) 
     reply.number = node;
     return reply;
   }
+  if (std::optional<wire::Reply> known = rejoin(instance, command)) return *known;
   // A life's request may arrive after a later life has joined: it must not put that one out.
   for (const auto& [node, provider] : providers_) {
     if (provider.name == command.name && provider.incarnation > command.incarnation) {
@@ -103,8 +106,10 @@ wire::Reply Catalog::join(Instance instance, const wire::JoinProvider& command) 
   provider.incarnation = command.incarnation;
   provider.capacity_bytes = command.capacity_bytes;
   provider.manager = contains(root_.members, provider.node);
+  provider.store = command.store;
   reply.number = provider.node;
   providers_[provider.node] = std::move(provider);
+  for (auto& [number, group] : groups_) give_up_if_lost(group);
   version_ = instance;
   return reply;
 }
@@ -188,7 +193,6 @@ void Catalog::unreserve_for(wire::CatalogGroup& group, std::uint64_t bytes) {
 }
 
 wire::Reply Catalog::create_group(Instance instance, const wire::CreateGroup& command) {
-  if (command.durability != Durability::kMemory) return refusal(Code::kNotSupported, "blocks kept on disk");
   const Placement placement{command.shape, command.durability, command.prefer, command.reserve_bytes};
   const std::vector<wire::CatalogProvider> providers = rows_of(providers_);
   const std::vector<wire::CatalogGroup> groups = rows_of(groups_);
@@ -220,6 +224,7 @@ wire::Reply Catalog::reserve(Instance instance, const wire::Reserve& command) {
   const auto found = groups_.find(command.group);
   if (found == groups_.end()) return refusal(Code::kInvalid, fmt::format("no group {}", command.group));
   wire::CatalogGroup& group = found->second;
+  if (group.lost) return refusal(Code::kLost, fmt::format("group {}", command.group));
   wire::Reply reply;
   if (command.bytes > room_of(group)) {
     reply = refusal(Code::kNoSpace, fmt::format("{} bytes asked for group {}, whose fullest provider has {} left",
@@ -353,7 +358,7 @@ std::uint64_t Catalog::digest() const {
   for (const auto& [node, provider] : providers_) {
     digest = digest_of_numbers({node, provider.incarnation, provider.capacity_bytes, provider.reserved_bytes,
                                 static_cast<std::uint64_t>(provider.up), static_cast<std::uint64_t>(provider.manager),
-                                static_cast<std::uint64_t>(provider.draining)},
+                                static_cast<std::uint64_t>(provider.draining), provider.store},
                                digest);
     digest = digest_of_text(provider.name, digest);
     digest = digest_of_text(provider.site, digest);

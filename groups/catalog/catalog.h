@@ -33,18 +33,21 @@ struct CatalogLimits {
 // Failure: a command that cannot be executed changes nothing and says why.
 class Catalog {
  public:
-  // Providers 1 to `managers` are the numbers of the first managers; others get higher ones.
-  explicit Catalog(std::uint32_t managers, const CatalogLimits& limits = {});
+  // Providers 1 to `managers` are the numbers of the first managers; others get higher ones. `durability`: of the root itself.
+  explicit Catalog(std::uint32_t managers, const CatalogLimits& limits = {}, Durability durability = Durability::kMemory);
 
   // reply.number = the provider's number. The same (name, incarnation) gets the same number again; another incarnation of the
   // name is another provider, and its former life counts as gone. Errors: kInvalid, kLimit.
+  // With a data folder: a provider that was started again from its folder (store) is the same one in another life (catalog_seats.cc). In
+  // its groups in memory, and in those of which the folder has lost something, its seat is vacant for two epochs: then nobody counts on
+  // what it voted there. Further errors: kStale (the grid does not know the folder), kInvalid (another site, or less memory than is reserved).
   wire::Reply join(Instance instance, const wire::JoinProvider& command);
   // The provider is gone for good; kept as long as groups refer to it. Error: kInvalid if there is none.
   wire::Reply leave(Instance instance, const wire::LeaveProvider& command);
   // Error: kInvalid if there is none.
   wire::Reply set_state(Instance instance, const wire::ProviderState& command);
   // reply.number = a group of that shape with the room asked for, led by `prefer` if one is given and can be: one that exists, or a
-  // new one. Errors: kInvalid, kNotSupported (durability), kImpossibleShape, kNoSpace, kLimit.
+  // new one. Errors: kInvalid, kImpossibleShape, kNoSpace, kLimit.
   wire::Reply create_group(Instance instance, const wire::CreateGroup& command);
   // Error: kInvalid if there is none.
   wire::Reply drain(Instance instance, const wire::DrainProvider& command);
@@ -125,6 +128,11 @@ class Catalog {
   Status restore_ledger(const wire::LedgerRow& row);
 
   NodeId number_for(const wire::JoinProvider& command);
+  std::optional<wire::Reply> rejoin(Instance instance, const wire::JoinProvider& command);
+  void vacate_seats(NodeId node, const wire::JoinProvider& command);
+  static void settle_vacancies(wire::CatalogGroup& group);
+  void give_up_if_lost(wire::CatalogGroup& group);
+  bool has_forgotten(const wire::CatalogGroup& group, NodeId node) const;
   void retire(NodeId node);
   bool is_referred_to(NodeId node) const;
   void forget_if_gone(NodeId node);

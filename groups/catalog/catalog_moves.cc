@@ -40,6 +40,7 @@ wire::Reply Catalog::move_group(Instance instance, const wire::MoveGroup& comman
     return refusal(Code::kWrongEpoch, fmt::format("group {} is in epoch {}", command.group, group.epoch));
   }
   if (command.next == group.next && command.asked == group.asked) return {};
+  if (group.lost) return refusal(Code::kLost, fmt::format("group {}", command.group));
   const bool fits = command.next.empty() || (command.next.size() == group.members.size() && !has_duplicates(command.next));
   if (!fits) return refusal(Code::kInvalid, fmt::format("not the shape of group {}", command.group));
   std::vector<NodeId> added;
@@ -87,6 +88,7 @@ wire::Reply Catalog::group_moved(Instance instance, const wire::GroupMoved& comm
   group.next.clear();
   group.held.clear();
   group.asked = false;
+  settle_vacancies(group);
   version_ = instance;
   if (command.group == kRootGroup) name_managers();
   for (NodeId node : holders) {
@@ -95,6 +97,7 @@ wire::Reply Catalog::group_moved(Instance instance, const wire::GroupMoved& comm
     providers_.at(node).reserved_bytes -= group.reserved_bytes;
     forget_if_gone(node);
   }
+  give_up_if_lost(group);
   return {};
 }
 

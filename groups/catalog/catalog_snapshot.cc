@@ -75,7 +75,7 @@ bool Catalog::read_groups(const Kept& kept, wire::SnapshotCursor& cursor, wire::
   for (auto row = kept.groups.lower_bound(static_cast<GroupId>(cursor.first)); row != kept.groups.end(); ++row) {
     cursor.first = row->first;
     const wire::CatalogGroup& group = row->second;
-    const std::size_t nodes = group.members.size() + group.next.size() + group.held.size();
+    const std::size_t nodes = group.members.size() + group.next.size() + group.held.size() + 2 * group.vacant.size();
     if (!filler.take(kGroupBytes + nodes * sizeof(NodeId))) return false;
     filler.piece.groups.push_back(row->second);
   }

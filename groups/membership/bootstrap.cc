@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "juxmem/base/check.h"
 #include "juxmem/base/digest.h"
@@ -23,11 +24,12 @@ std::uint64_t Bootstrap::digest_of_list(const std::vector<std::string>& addresse
   return digest;
 }
 
-Bootstrap::Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation)
+Bootstrap::Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation, bool stored)
     : addresses_(std::move(addresses)),
       list_digest_(digest_of_list(addresses_)),
       self_(number_of(addresses_, own_address)),
       incarnation_(incarnation),
+      stored_(stored),
       members_(addresses_.size(), 0),
       told_(addresses_.size()) {
   JUXMEM_CHECK(self_ != 0 && incarnation_ != 0);
@@ -44,13 +46,38 @@ wire::ManagerHello Bootstrap::own_hello(bool answer_wanted) const {
   hello.established = stage_ != Stage::kMeeting;
   hello.members = members_;
   hello.answer_wanted = answer_wanted;
+  hello.stored = stored_;
   return hello;
+}
+
+std::uint64_t Bootstrap::grid() const {
+  std::uint64_t digest = list_digest_;
+  for (std::uint64_t incarnation : members_) digest = digest_with(digest, incarnation);
+  return digest | 1;
+}
+
+wire::ManagerHello Bootstrap::answer_of_stored(const wire::ManagerHello& hello, std::string own_address, std::uint64_t incarnation,
+                                               std::uint64_t grid) {
+  wire::ManagerHello answer;
+  answer.address = std::move(own_address);
+  answer.incarnation = incarnation;
+  answer.list_digest = hello.list_digest;
+  answer.established = true;
+  answer.members.resize(hello.members.size());
+  answer.stored = true;
+  answer.grid = grid;
+  return answer;
 }
 
 std::optional<wire::ManagerHello> Bootstrap::on_hello(const wire::ManagerHello& hello) {
   const NodeId other = number_of(addresses_, hello.address);
   if (other == 0 || hello.list_digest != list_digest_ || hello.members.size() != members_.size()) {
     problem_ = "the manager at " + hello.address + " was given another list of managers; start all with the same --join";
+    return std::nullopt;
+  }
+  if (hello.stored != stored_) {
+    problem_ = "of this manager and the one at " + hello.address +
+               " one has a data folder and the other has none; start all with --data, or none";
     return std::nullopt;
   }
   // Who was replaced tells who took part in the beginning, which it did not.
@@ -64,6 +91,10 @@ std::optional<wire::ManagerHello> Bootstrap::on_hello(const wire::ManagerHello& 
 
 void Bootstrap::learn(NodeId other, const wire::ManagerHello& hello) {
   if (hello.incarnation < members_[other - 1]) return;  // of a former life, late
+  if (hello.grid != 0 && hello.grid == grid()) {
+    stage_ = Stage::kEstablished;
+    return;
+  }
   if (hello.established) {
     members_ = hello.members;
     stage_ = members_[self_ - 1] == incarnation_ ? Stage::kEstablished : Stage::kReplaced;

@@ -21,15 +21,16 @@ namespace juxmem {
 //   incarnations of all, or when an established one told it a set that has this life in it. B3 an established set never
 //   changes. Hence no two living managers are established with different sets (one of the two sets has the lower incarnation of
 //   somebody; who established it never told the higher one, which the other set would have needed), and no two sets ever had
-//   majorities established, unless a majority lost its memory.
+//   majorities established, unless a majority lost its memory. B4 managers with data folders never meet again: they go on from there.
+//   Who asks one of them takes part if it was about to establish just that grid, and has been replaced otherwise.
 // Ownership: a value.
 // Failure: kReplaced: the established managers count on a former life of this one. problem() names what people must mend.
 class Bootstrap {
  public:
   enum class Stage : std::uint8_t { kMeeting, kEstablished, kReplaced };
 
-  // `addresses` sorted, without duplicates; `own_address` among them; `incarnation` not 0.
-  Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation);
+  // `addresses` sorted, without duplicates; `own_address` among them; `incarnation` not 0. `stored`: this manager has a data folder.
+  Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation, bool stored = false);
 
   // The number of the manager that listens at `address`: 1..n, 0 if none does. `addresses` sorted.
   static NodeId number_of(const std::vector<std::string>& addresses, const std::string& address);
@@ -45,7 +46,13 @@ class Bootstrap {
   NodeId self() const { return self_; }
   // Incarnations of managers 1..n; 0 = not known yet. Binding once established.
   const std::vector<std::uint64_t>& members() const { return members_; }
+  // Of the grid that these managers make: every one of them computes the same, and no other grid's managers do.
+  std::uint64_t grid() const;
   const std::string& problem() const { return problem_; }
+
+  // What a manager that went on from its data folder answers to one that meets: the grid is there.
+  static wire::ManagerHello answer_of_stored(const wire::ManagerHello& hello, std::string own_address, std::uint64_t incarnation,
+                                             std::uint64_t grid);
 
  private:
   wire::ManagerHello own_hello(bool answer_wanted) const;
@@ -56,6 +63,7 @@ class Bootstrap {
   std::uint64_t list_digest_ = 0;
   NodeId self_ = 0;
   std::uint64_t incarnation_ = 0;
+  bool stored_ = false;
   Stage stage_ = Stage::kMeeting;
   std::vector<std::uint64_t> members_;             // by number - 1
   std::vector<std::vector<std::uint64_t>> told_;   // by number - 1: the set that manager last said it knows

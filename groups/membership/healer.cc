@@ -83,15 +83,20 @@ std::set<NodeId> Healer::lost(TimeNs now, const Providers& providers) const {
 template <typename Replace>
 std::optional<wire::MoveGroup> Healer::look_at(TimeNs now, const Providers& providers, const wire::CatalogGroup& group,
                                                const std::set<NodeId>& lost_now, Moves& moves, const Replace& replace) {
-  const bool is_wanted = meets(group.members, lost_now);
+  // Who has forgotten what it voted votes again in a later epoch.
+  const bool is_vacant = std::ranges::any_of(group.vacant, [&](NodeId node) { return contains(group.members, node); });
+  const bool loses = meets(group.members, lost_now);
+  const bool is_wanted = loses || is_vacant;
   const bool is_sound = !group.next.empty() && has_reason(group, providers, lost_now);
-  const bool is_on_its_way = is_sound && !meets(newcomers(group, group.next), lost_now);
+  const bool only_passes = !group.asked && group.next == group.members;
+  const bool is_on_its_way = is_sound && !meets(newcomers(group, group.next), lost_now) && !(only_passes && loses);
   if (is_on_its_way || (!is_wanted && group.next.empty())) {
     proposed_at_.erase(group.group);
     return std::nullopt;
   }
   std::optional<std::vector<NodeId>> next;
-  if (is_wanted) next = replace();
+  if (loses) next = replace();
+  if (!next && is_vacant && group.next.empty()) next = group.members;
   if (!next && (group.next.empty() || is_sound)) return std::nullopt;
   if (next && !moves.bears(group, *next) && group.next.empty()) return std::nullopt;
   const auto before = proposed_at_.find(group.group);
@@ -106,9 +111,11 @@ std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers
   const std::set<NodeId> lost_now = lost(now, providers);
   Moves moves;
   for (const auto& [number, group] : groups) {
-    if (!group.next.empty()) moves.count(group, group.next);
+    if (!group.next.empty() && !group.lost) moves.count(group, group.next);
   }
-  if (lost_now.empty() && moves.groups == 0 && root.next.empty()) return {};
+  const bool has_vacancies =
+      std::ranges::any_of(groups, [](const auto& row) { return !row.second.vacant.empty() && !row.second.lost; });
+  if (lost_now.empty() && moves.groups == 0 && root.next.empty() && !has_vacancies) return {};
   std::vector<wire::CatalogProvider> provider_rows;
   for (const auto& [node, row] : providers) provider_rows.push_back(row);
   std::vector<wire::CatalogGroup> group_rows;
@@ -123,6 +130,7 @@ std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers
     if (auto move = look_at(now, providers, root, lost_now, moves, replace)) proposals.push_back(std::move(*move));
   }
   for (const auto& [number, group] : groups) {
+    if (group.lost) continue;
     const auto replace = [&] { return members_without(provider_rows, group_rows, group, lost_now); };
     if (auto move = look_at(now, providers, group, lost_now, moves, replace)) proposals.push_back(std::move(*move));
   }

@@ -49,7 +49,7 @@ struct Candidate {
 using Sites = std::map<std::string_view, std::vector<Candidate>>;
 
 // The providers that are up and give memory, by site.
-Sites sites_of(Providers providers, Groups groups, NodeId prefer) {
+Sites sites_of(Providers providers, Groups groups, const Placement& placement) {
   std::map<NodeId, std::uint64_t> groups_of;
   for (const wire::CatalogGroup& group : groups) {
     for (NodeId member : group.members) ++groups_of[member];
@@ -57,8 +57,9 @@ Sites sites_of(Providers providers, Groups groups, NodeId prefer) {
   Sites sites;
   for (const wire::CatalogProvider& provider : providers) {
     if (!provider.up || provider.draining || provider.capacity_bytes == 0) continue;
+    if (placement.durability == Durability::kDisk && provider.store == 0) continue;
     sites[provider.site].push_back(
-        {provider.node, provider.node == prefer, groups_of[provider.node], free_of(provider)});
+        {provider.node, provider.node == placement.prefer, groups_of[provider.node], free_of(provider)});
   }
   return sites;
 }
@@ -112,7 +113,7 @@ std::optional<GroupId> pick_group(Providers providers, Groups groups, const Plac
     return std::tuple(!led, !has, ~free_bytes(providers, group), group.group);
   };
   for (const wire::CatalogGroup& group : groups) {
-    const bool fits = group.shape == placement.shape && group.durability == placement.durability &&
+    const bool fits = group.shape == placement.shape && group.durability == placement.durability && !group.lost &&
                       !group.members.empty() && free_bytes(providers, group) >= placement.room_bytes &&
                       std::ranges::all_of(group.members, [&](NodeId member) {
                         const wire::CatalogProvider* provider = find(providers, member);
@@ -136,9 +137,10 @@ Result<std::vector<NodeId>> place(Providers providers, Groups groups, const Plac
   if (site_count > kMembersMax || node_count > kMembersMax || site_count * node_count > kMembersMax) {
     return fail(Code::kImpossibleShape, fmt::format("{}; a block can have {} copies", asked, kMembersMax));
   }
-  Sites sites = sites_of(providers, groups, placement.prefer);
+  Sites sites = sites_of(providers, groups, placement);
+  const char* able = placement.durability == Durability::kDisk ? "up and have a data folder" : "up";
   if (sites_with(sites, node_count) < site_count) {
-    return fail(Code::kImpossibleShape, fmt::format("{}; the grid has {} that are up", asked, describe(sites)));
+    return fail(Code::kImpossibleShape, fmt::format("{}; the grid has {} that are {}", asked, describe(sites), able));
   }
   for (auto& [name, nodes] : sites) {
     std::erase_if(nodes, [&](const Candidate& node) { return node.free_bytes < placement.room_bytes; });

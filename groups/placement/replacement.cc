@@ -22,6 +22,12 @@ const wire::CatalogProvider* find(Providers providers, NodeId node) {
 
 std::uint64_t free_of(const wire::CatalogProvider& row) { return row.capacity_bytes - std::min(row.reserved_bytes, row.capacity_bytes); }
 
+// The root is kept by managers of one kind: all have data folders or none, since one that has comes back as the same node.
+bool can_keep(const wire::CatalogProvider& row, const wire::CatalogGroup& group) {
+  if (group.durability == Durability::kDisk) return row.store != 0;
+  return group.group != kRootGroup || row.store == 0;
+}
+
 // Providers that can become members, the best first, by site.
 std::map<std::string, std::vector<NodeId>> candidates_of(Providers providers, Groups groups, const wire::CatalogGroup& group,
                                                          const std::set<NodeId>& lost) {
@@ -33,7 +39,7 @@ std::map<std::string, std::vector<NodeId>> candidates_of(Providers providers, Gr
   }
   std::vector<const wire::CatalogProvider*> able;
   for (const wire::CatalogProvider& row : providers) {
-    const bool takes = row.up && !row.draining && row.capacity_bytes > 0 && !lost.contains(row.node);
+    const bool takes = row.up && !row.draining && row.capacity_bytes > 0 && !lost.contains(row.node) && can_keep(row, group);
     const bool has_room = contains(group.held, row.node) || free_of(row) >= group.reserved_bytes;
     if (takes && has_room && !contains(group.members, row.node)) able.push_back(&row);
   }
@@ -117,6 +123,11 @@ Result<std::vector<NodeId>> members_moved(Providers providers, const wire::Catal
   if (contains(group.members, to)) return fail(Code::kInvalid, fmt::format("'{}' keeps a copy of {} already", target->name, name));
   if (target->draining) return fail(Code::kInvalid, fmt::format("'{}' is being emptied", target->name));
   if (!target->up) return fail(Code::kUnreachable, fmt::format("'{}' is down", target->name));
+  if (!can_keep(*target, group)) {
+    return fail(Code::kInvalid, fmt::format("{} is kept {}, and '{}' has {} data folder", name,
+                                            group.durability == Durability::kDisk ? "on disk" : "in memory", target->name,
+                                            target->store != 0 ? "a" : "no"));
+  }
   if (!group.next.empty()) return fail(Code::kBusy, fmt::format("{} is getting other members already", name));
   const bool site_has_members = std::ranges::any_of(group.members, [&](NodeId node) {
     const wire::CatalogProvider* row = find(providers, node);

@@ -13,8 +13,8 @@ namespace juxmem {
 // Ownership: owns the catalog. Failure: refusals are replies.
 class CatalogMachine final : public StateMachine {
  public:
-  // `managers`: how many there are; they are the providers 1 to `managers`.
-  explicit CatalogMachine(std::uint32_t managers) : catalog_(managers) {}
+  // `managers`: how many there are; they are the providers 1 to `managers`. `durability`: of the root itself.
+  explicit CatalogMachine(std::uint32_t managers, Durability durability = Durability::kMemory) : catalog_(managers, {}, durability) {}
 
   const Catalog& catalog() const { return catalog_; }
 

@@ -150,11 +150,11 @@ TEST(Catalog, DownProvidersTakeNoNewGroups) {
   EXPECT_EQ(catalog.create_group(11, group_of(2, 3)).code, Code::kImpossibleShape);
 }
 
-TEST(Catalog, DurabilityOnDiskIsNotSupported) {
+TEST(Catalog, GroupsOnDiskNeedDataFolders) {
   Catalog catalog = two_sites_of_three();
   wire::CreateGroup disk = group_of(1, 1);
   disk.durability = Durability::kDisk;
-  EXPECT_EQ(catalog.create_group(9, disk).code, Code::kNotSupported);
+  EXPECT_EQ(catalog.create_group(9, disk).code, Code::kImpossibleShape);
 }
 
 TEST(Catalog, ReservationsStopAtTheFullestProvider) {

@@ -57,7 +57,7 @@ void Checkpointer::made(const Result<CheckpointRecord>& record) {
   log_.checkpoint_made(*record, std::min(id_.instance, log_first_() - 1));
   if (last_ && *last_ != id_) log_.journal().checkpoints().remove(*last_, [](const Status&) {});
   last_ = id_;
-  end(true);
+  end(!log_.awaits_state());
 }
 
 void Checkpointer::end(bool good) {

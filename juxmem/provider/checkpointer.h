@@ -31,6 +31,7 @@ class Checkpointer {
   void abandon();
   // Of the last stable one; 0: there is none.
   std::uint32_t last_epoch() const { return last_ ? last_->stream.epoch : 0; }
+  const std::optional<CheckpointId>& last() const { return last_; }
 
  private:
   bool is_due(TimeNs now) const;

@@ -14,6 +14,12 @@ constexpr std::uint64_t kReserveBytes = 8U << 20;  // for checkpoints on a full 
 
 }  // namespace
 
+bool RecoveredGroup::never_took_part() const {
+  if (!trusted || checkpoint || had_checkpoint || epochs.size() != 1) return false;
+  const std::optional<StreamFacts>& facts = epochs.begin()->second.facts;
+  return facts && facts->base != 0;
+}
+
 Journal::Journal(Disk& disk, const Clock& clock, JournalListener& listener) : disk_(disk), clock_(clock), listener_(listener) {}
 Journal::~Journal() = default;
 
@@ -97,6 +103,8 @@ void Journal::on_log_record(const PlacedRecord& placed) {
     if (stops) epoch.entries.erase(epoch.entries.upper_bound(accepted->instance), epoch.entries.end());
   } else if (const auto* decided = std::get_if<DecidedRecord>(&placed.record.body)) {
     epoch.decided = std::max(epoch.decided, decided->decided);
+  } else if (std::holds_alternative<CheckpointRecord>(placed.record.body)) {
+    group.had_checkpoint = true;
   } else if (std::holds_alternative<RemovedRecord>(placed.record.body)) {
     group.epochs.erase(stream.epoch);
     streams_.erase(stream);
@@ -131,7 +139,7 @@ Result<Lsn> Journal::append(const LogRecord& record) {
   return lsn;
 }
 
-void Journal::remove(GroupId group) {
+void Journal::remove(GroupId group, std::optional<CheckpointId> checkpoint) {
   std::set<StreamId> of_group;
   for (const StreamId& stream : streams_) {
     if (stream.group == group) of_group.insert(stream);
@@ -140,9 +148,11 @@ void Journal::remove(GroupId group) {
   for (const StreamId& stream : of_group) {
     if (log_->append({stream, RemovedRecord{}})) streams_.erase(stream);
   }
+  if (checkpoint) remove_file(*checkpoint);
   const auto found = groups_.find(group);
   if (found == groups_.end()) return;
-  if (found->second.checkpoint) remove_file(*found->second.checkpoint);
+  const std::optional<CheckpointId> former = found->second.checkpoint;
+  if (former && former != checkpoint) remove_file(*former);
   groups_.erase(found);
 }
 

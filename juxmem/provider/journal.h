@@ -31,6 +31,9 @@ struct RecoveredGroup {
   std::map<std::uint32_t, RecoveredEpoch> epochs;
   std::optional<CheckpointId> checkpoint;  // the newest
   bool trusted = true;                     // no record that was needed is lost
+  bool had_checkpoint = false;             // the log says so
+  // It was to begin with another member's state, which was not stable yet: nobody has heard of any vote.
+  bool never_took_part() const;
 };
 
 // What the journal calls. Thread safety: the provider's event loop.
@@ -71,8 +74,8 @@ class Journal final : private LogListener {
   // Everything that the folder ever held of its groups is in groups(), or was given up.
   bool is_whole() const { return whole_; }
   std::map<GroupId, RecoveredGroup>& groups() { return groups_; }
-  // Nothing is kept of this group any more, in any epoch.
-  void remove(GroupId group);
+  // Nothing is kept of this group any more, in any epoch. `checkpoint`: its last one.
+  void remove(GroupId group, std::optional<CheckpointId> checkpoint = {});
   // The root knows what is lost: it is not reported again.
   void settle_losses() { log_->settle_losses(); }
 

@@ -55,10 +55,15 @@ Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker mak
   use(make_machine_());
 }
 
-Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state)
+Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state,
+                 std::unique_ptr<ReplicaLog> log)
     : Replica(host, config, std::move(make_machine)) {
   JUXMEM_CHECK(state->applied() == config.base);
   use(std::move(state));
+  if (!log) return;
+  begin_log(std::move(log));
+  log_->await_state();
+  checkpointer_->want();
 }
 
 Replica::~Replica() = default;

@@ -73,8 +73,10 @@ using MachineMaker = std::function<std::unique_ptr<StateMachine>()>;
 class Replica : public LocalReplica {
  public:
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine);
-  // With the state that the epoch begins with: everything up to config.base is applied to it.
-  Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state);
+  // With the state that the epoch begins with: everything up to config.base is applied to it. With a log it takes part once the state is
+  // in a checkpoint: what a member of an epoch has promised must include what was decided before.
+  Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state,
+          std::unique_ptr<ReplicaLog> log = {});
   // `log`: where the group is kept on disk; its stream is opened there.
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log);
   // The same member again, after a restart. `config`: what the group has decided is taken from `restored`. `last`: its checkpoint.
@@ -105,6 +107,7 @@ class Replica : public LocalReplica {
   void on_log_durable(Lsn up_to);
   void on_log_room();
   bool is_kept_on_disk() const { return log_ != nullptr; }
+  std::optional<CheckpointId> last_checkpoint() const { return checkpointer_ ? checkpointer_->last() : std::nullopt; }
   // Everybody can learn of this epoch from the catalog.
   void forget_former_end();
 
@@ -210,6 +213,8 @@ class Replica : public LocalReplica {
   void install(Instance at);
 
   // What is kept on disk (replica_disk.cc).
+  void begin_log(std::unique_ptr<ReplicaLog> log);
+  void reopen_log();
   void consider_checkpoint();
   bool refuse_for_lack_of_room(NodeId from, std::uint64_t tag);
 

@@ -21,9 +21,22 @@ StreamConfig config_of(const RestoredEpoch& restored, StreamConfig config) {
 
 Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log)
     : Replica(host, config, std::move(make_machine)) {
+  begin_log(std::move(log));
+}
+
+void Replica::begin_log(std::unique_ptr<ReplicaLog> log) {
   log_ = std::move(log);
   log_->open(config_);
   checkpointer_.emplace(*log_, [this] { return stream_.status(host_.now()).log_first; }, std::nullopt);
+}
+
+// A state that came as a snapshot is in no log of this node; entries that came one by one are.
+void Replica::reopen_log() {
+  const Instance kept = checkpointer_->last() ? checkpointer_->last()->instance : 0;
+  log_->open(config_);
+  if (installed_at_ && *installed_at_ > kept) log_->await_state();
+  checkpointer_->abandon();
+  checkpointer_->want();
 }
 
 Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log,

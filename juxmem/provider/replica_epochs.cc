@@ -48,9 +48,7 @@ void Replica::enter_next_epoch(const StreamEnd& end) {
   meet_new_members();
   if (log_) {
     former_epochs_.insert(end.next.next_epoch - 1);
-    log_->open(config_);
-    checkpointer_->abandon();
-    checkpointer_->want();
+    reopen_log();
   }
   former_ = std::exchange(stream_, Stream(config_));
   former_may_go_ = false;

@@ -34,7 +34,7 @@ void ReplicaLog::keep(Persist persist, std::vector<Outgoing>& messages) {
     waiting_.back().mark = persist.mark;
   }
   append_waiting();
-  if (waiting_.empty() && placed_.empty()) return;
+  if (waiting_.empty() && placed_.empty() && !awaits_state_) return;
   const auto waits = [](const Outgoing& outgoing) { return outgoing.first == Durable::kState; };
   for (Outgoing& outgoing : messages) {
     if (waits(outgoing)) held_.emplace_back(numbers_, outgoing);
@@ -61,6 +61,7 @@ void ReplicaLog::append_waiting() {
 
 ReplicaLog::Stable ReplicaLog::on_durable(Lsn up_to) {
   Stable stable;
+  if (awaits_state_) return stable;
   std::uint64_t number = 0;
   while (!placed_.empty() && placed_.front().lsn <= up_to) {
     number = placed_.front().number;
@@ -77,6 +78,7 @@ ReplicaLog::Stable ReplicaLog::on_durable(Lsn up_to) {
 void ReplicaLog::checkpoint_made(const CheckpointRecord& record, Instance keep_after) {
   const Result<Lsn> lsn = journal_.append({facts_.stream, record});
   if (!lsn) return;
+  awaits_state_ = false;
   while (!places_.empty() && places_.front().second <= keep_after) places_.pop_front();
   Lsn before = std::min(*lsn, released_at_);
   if (!places_.empty()) before = std::min(before, places_.front().first);

@@ -16,7 +16,7 @@ namespace juxmem {
 // What for: puts into the log what the stream gives to be kept, in order; holds back the messages that must not leave before it is
 //   stable; says what a checkpoint makes needless.
 // Thread safety: none; the provider's event loop.
-// Invariants: a message of Durable::kState leaves only when everything that was given before it is stable.
+// Invariants: a message of Durable::kState leaves only when everything that was given before it is stable, and so is the state before that.
 // Ownership: borrows the journal, which outlives it.
 // Failure: what the log has no room for waits here, and what waits for it, too: the others count this member as one that is slow.
 class ReplicaLog {
@@ -25,6 +25,9 @@ class ReplicaLog {
 
   // The stream begins: before anything of it.
   void open(const StreamConfig& config);
+  // The state that the stream begins with is not in the log: until a checkpoint has it, nothing counts as stable.
+  void await_state() { awaits_state_ = true; }
+  bool awaits_state() const { return awaits_state_; }
   // The stream was in the log already, with its accepted records at these places.
   void recover(const StreamConfig& config, std::deque<std::pair<Lsn, Instance>> places);
   // Takes out of `messages` what must wait.
@@ -79,6 +82,7 @@ class ReplicaLog {
   std::deque<std::pair<Lsn, Instance>> places_;
   Instance told_decided_ = 0;
   std::uint64_t bytes_ = 0;
+  bool awaits_state_ = false;
   Lsn released_at_ = 0;
   std::optional<Error> trouble_;
 };

@@ -95,6 +95,7 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
                                  " sections held or waited for, as many as one may; release some");
     }
     if (names_block && !knows_group(host_, group_of(block))) return park(call, std::move(body));
+    if (names_block && is_lost(group_of(block))) return clients_.refuse(call.key, Code::kLost, "block " + block_name(block));
     execute(call, body);
   }
   void on_confirmed(const RequestKey& key) override { sections_.confirmed(key); }
@@ -189,6 +190,11 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
     return std::holds_alternative<wire::MallocRequest>(body) || std::holds_alternative<wire::NameRequest>(body) ||
            std::holds_alternative<wire::LookupRequest>(body) || std::holds_alternative<wire::CancelRequest>(body) ||
            std::holds_alternative<wire::SectionPagesRequest>(body);
+  }
+
+  bool is_lost(GroupId group) const {
+    const wire::CatalogGroup* row = host_.catalog().group(group);
+    return row != nullptr && row->lost;
   }
 
   static bool is_section(const wire::ClientRequestBody& body) {

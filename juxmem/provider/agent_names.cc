@@ -22,6 +22,7 @@ void AgentNames::stat(const RequestCall& call, const wire::StatRequest& request)
         answer.meta = facts->meta;
         const wire::CatalogGroup* group = context_.host.catalog().group(group_of(facts->block));
         if (group != nullptr) answer.shape = group->shape;
+        if (group != nullptr) answer.durability = group->durability;
         context_.answers.answer(key, std::move(answer));
       });
 }

@@ -37,7 +37,6 @@ void Allocation::allocate(const RequestCall& call, wire::MallocRequest request) 
   if (request.shape.sites == 0 || request.shape.nodes_per_site == 0) {
     return refuse_at_once(Code::kInvalid, "a block needs at least one site and one node");
   }
-  if (request.durability != Durability::kMemory) return refuse_at_once(Code::kNotSupported, "blocks kept on disk");
   if (request.meta.size() > wire::kMetaBytesMax) return refuse_at_once(Code::kTooBig, "the meta data");
   if (request.size_bytes > wire::kBlockBytesMax) return refuse_at_once(Code::kNoSpace, "no grid has so much memory");
   if (Status counted = count(call.key.client, whole_pages(request.size_bytes)); !counted) {
@@ -58,7 +57,8 @@ void Allocation::probe(std::uint64_t number) {
   Job& job = jobs_.at(number);
   std::vector<GroupId> groups;
   for (const wire::CatalogGroup& group : context_.host.catalog().groups()) {
-    if (group.shape == job.request.shape && group.durability == job.request.durability) groups.push_back(group.group);
+    const bool fits = group.shape == job.request.shape && group.durability == job.request.durability && !group.lost;
+    if (fits) groups.push_back(group.group);
   }
   if (groups.empty()) return choose(number);
   job.probes = groups.size();
@@ -89,7 +89,7 @@ std::optional<GroupId> Allocation::group_with_room(const Job& job) const {
   for (const auto& [group, room] : rooms_) {
     if (!room.known || room.free_bytes < job.bytes || job.full.contains(group)) continue;
     const wire::CatalogGroup* row = catalog.group(group);
-    if (row == nullptr || row->shape != job.request.shape || row->durability != job.request.durability) continue;
+    if (row == nullptr || row->lost || row->shape != job.request.shape || row->durability != job.request.durability) continue;
     if (row->members.empty() || row->members.front() != context_.host.self()) continue;
     if (std::ranges::all_of(row->members, [&](NodeId node) { return catalog.is_up(node); })) return group;
   }
@@ -147,7 +147,7 @@ void Allocation::any_group(std::uint64_t number) {
   Job& job = jobs_.at(number);
   if (job.stage == Stage::kPreferred) job.stage = Stage::kAnyGroup;
   for (const wire::CatalogGroup& row : context_.host.catalog().groups()) {
-    const bool fits = row.shape == job.request.shape && row.durability == job.request.durability;
+    const bool fits = row.shape == job.request.shape && row.durability == job.request.durability && !row.lost;
     if (fits && !job.full.contains(row.group)) return use_group(number, row.group);
   }
   if (job.stage == Stage::kAnyGroup) return squeeze(number);

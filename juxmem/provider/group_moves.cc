@@ -17,6 +17,12 @@ bool holds_log(const StreamStatus& status, NodeId node) {
   return found != status.members.end() && found->live && !found->left_behind && found->lag <= kLagMax;
 }
 
+// 0: it is not.
+std::uint32_t seat_is_vacant_until(const wire::CatalogGroup& row, NodeId node) {
+  const auto seat = std::ranges::find(row.vacant, node);
+  return seat == row.vacant.end() ? 0 : row.vacant_until[static_cast<std::size_t>(seat - row.vacant.begin())];
+}
+
 }  // namespace
 
 GroupMoves::GroupMoves(Outbox& outbox, const Timing& timing) : outbox_(outbox), timing_(timing) {}
@@ -59,9 +65,13 @@ void GroupMoves::move(Replica& replica, const wire::CatalogGroup& row, const Cat
     if (site == 0) return;
     next.push_back({wanted[i], site});
     const bool is_new = !contains(row.members, wanted[i]);
-    const bool has_state = is_new ? replica.learner_is_close(wanted[i]) : holds_log(status, wanted[i]);
+    const std::uint32_t vacant_until = seat_is_vacant_until(row, wanted[i]);
+    if (vacant_until > row.epoch + 1) continue;  // takes no part in the next epoch either
+    const bool votes_again = vacant_until > row.epoch;
+    const bool has_state = is_new || votes_again ? replica.learner_is_close(wanted[i]) : holds_log(status, wanted[i]);
     const bool too_early = mutant("count_learners_too_early") || mutant("begin_without_state");
-    if (is_new && !has_state && !too_early) return;
+    const bool is_awaited = is_new || (votes_again && catalog.is_up(wanted[i]));
+    if (is_awaited && !has_state && !too_early) return;
     if (has_state || too_early) able |= 1ULL << i;
   }
   if (!check_members(next) || !QuorumSystem(next).is_quorum(able)) return;

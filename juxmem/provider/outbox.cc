@@ -91,18 +91,32 @@ void Outbox::heard_from(NodeId node, PeerId peer) {
   if (heard_.size() < kHeardMax || heard_.contains(node)) heard_[node] = peer;
 }
 
+PeerId Outbox::peer_of(NodeId node) {
+  const auto found = routes_.find(node);
+  if (found == routes_.end()) return 0;
+  Route& route = found->second;
+  if (route.peer == 0) route.peer = network_.dial(route.address);
+  return route.peer;
+}
+
+void Outbox::to_any_life(NodeId node, wire::Message message) {
+  if (node == self_ && self_ != 0) {
+    local_.push_back(std::move(message));
+  } else if (const PeerId peer = peer_of(node); peer != 0) {
+    to_peer(peer, std::move(message));
+  } else {
+    ++without_route_;
+  }
+}
+
 void Outbox::to_node(NodeId node, wire::Message message) {
   if (node == self_ && self_ != 0) {
     local_.push_back(std::move(message));
     return;
   }
-  if (auto found = routes_.find(node); found != routes_.end()) {
-    Route& route = found->second;
-    if (route.peer == 0) route.peer = network_.dial(route.address);
-    if (route.peer != 0) {
-      put(route.peer, node, route.incarnation, std::move(message));
-      return;
-    }
+  if (const PeerId peer = peer_of(node); peer != 0) {
+    put(peer, node, routes_.at(node).incarnation, std::move(message));
+    return;
   }
   if (auto found = heard_.find(node); found != heard_.end()) {
     put(found->second, node, 0, std::move(message));

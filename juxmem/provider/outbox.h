@@ -36,6 +36,8 @@ class Outbox {
   void heard_from(NodeId node, PeerId peer);
 
   void to_node(NodeId node, wire::Message message);
+  // Whatever life of the node listens there.
+  void to_any_life(NodeId node, wire::Message message);
   void to_peer(PeerId peer, wire::Message message);
   void to_address(const std::string& address, wire::Message message);
 
@@ -60,6 +62,8 @@ class Outbox {
     std::uint64_t bytes = 0;
   };
 
+  // 0: no route.
+  PeerId peer_of(NodeId node);
   void put(PeerId peer, NodeId to, std::uint64_t to_incarnation, wire::Message message);
   bool address_in_use(const std::string& address) const;
 

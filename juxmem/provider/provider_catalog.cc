@@ -31,6 +31,8 @@ void ProviderCore::meet(TimeNs time) {
 void ProviderCore::take_part_as_manager() {
   if (membership_.has_begun() || bootstrap_->stage() != Bootstrap::Stage::kEstablished) return;
   become(bootstrap_->self());
+  grid_ = bootstrap_->grid();
+  if (!begin_journal()) return;
   StreamConfig config;
   config.stream = StreamId{kRootGroup, 1};
   config.self = self_;
@@ -39,7 +41,7 @@ void ProviderCore::take_part_as_manager() {
   config.timing = options_.timing;
   config.seed = env_.random();
   config.limits = options_.limits;
-  host(kRootGroup, std::make_unique<Replica>(*this, config, machine_maker(kRootGroup)));
+  begin_replica(config, machine_maker(kRootGroup), journal_ ? Durability::kDisk : Durability::kMemory);
   begin_root_duties();
   update_routes();
   membership_.begin(self_, true);
@@ -48,7 +50,7 @@ void ProviderCore::take_part_as_manager() {
 
 // Providers that joined later know nothing of who met in the beginning: by then all who did have joined.
 void ProviderCore::begin_root_duties() {
-  root_duties_.emplace(outbox_, options_.timing, *replicas_.at(kRootGroup).replica, self_,
+  root_duties_.emplace(outbox_, options_.timing, *replicas_.at(kRootGroup).replica, self_, grid_,
                        bootstrap_ && bootstrap_->stage() == Bootstrap::Stage::kEstablished ? bootstrap_->members()
                                                                                            : std::vector<std::uint64_t>{});
   membership_.set_catalog_is_local(true);
@@ -62,7 +64,7 @@ void ProviderCore::end_root_duties() {
 
 void ProviderCore::come_back_as_provider() {
   if (bootstrap_->stage() != Bootstrap::Stage::kReplaced || membership_.has_begun()) return;
-  membership_.begin(0, false);
+  membership_.begin(0, false);  // its data folder, if it has one, is a fresh one
   say(Notice::Severity::kWarning,
       "this manager was restarted: its memory of the catalog is gone, so it comes back as an ordinary provider");
 }
@@ -79,6 +81,8 @@ void ProviderCore::on_joined(const wire::Joined& joined) {
     return;
   }
   become(membership_.self());
+  grid_ = joined.grid;
+  if (journal_) joined_with_journal();
   on_catalog();
 }
 
@@ -113,6 +117,7 @@ void ProviderCore::on_catalog() {
     }
   }
   update_routes();
+  make_restored_replicas();
   make_learners();
   make_replicas();
   make_agent();
@@ -123,13 +128,13 @@ void ProviderCore::update_routes() {
   std::set<NodeId> routed;
   for (const wire::CatalogProvider& provider : catalog_.providers()) {
     routed.insert(provider.node);
-    outbox_.set_route(provider.node, provider.address, provider.incarnation);
+    outbox_.set_route(provider.node, provider.address, present_life_of(provider));
   }
   // The first managers may not have joined yet.
   for (NodeId node : first_managers()) {
     if (routed.contains(node) || (catalog_.version() != 0 && !catalog_.is_manager(node))) continue;
     routed.insert(node);
-    outbox_.set_route(node, contacts_[node - 1], root_duties_ ? bootstrap_->members()[node - 1] : 0);
+    outbox_.set_route(node, contacts_[node - 1], root_duties_ && bootstrap_ ? bootstrap_->members()[node - 1] : 0);
   }
   for (NodeId node : routed_) {
     if (!routed.contains(node)) outbox_.set_route(node, {}, 0);
@@ -144,12 +149,14 @@ void ProviderCore::update_routes() {
   membership_.use_managers(std::move(managers));
 }
 
-// The row names this life: another life of this provider has another number, except managers, whose replaced lives never
-// carry a manager's number.
+// The row names this life. Another life of a provider without a data folder has another number, except managers, whose replaced lives
+// never carry a manager's number; one with a data folder comes back as the same node, and remembers its votes or leaves its seat vacant.
 void ProviderCore::make_replicas() {
   if (!is_in_catalog()) return;
   for (GroupId group : catalog_.groups_of(self_)) {
-    if (!replicas_.contains(group) && !learners_.contains(group)) make_replica(*catalog_.group(group));
+    const wire::CatalogGroup& row = *catalog_.group(group);
+    const bool is_there = replicas_.contains(group) || learners_.contains(group);
+    if (!is_there && !row.lost && !is_vacant_here(row, row.epoch) && can_keep(row)) make_replica(row);
   }
 }
 
@@ -174,12 +181,15 @@ void ProviderCore::make_replica(const wire::CatalogGroup& row) {
   config.timing = options_.timing;
   config.limits = options_.limits;
   config.seed = env_.random();
-  host(row.group, std::make_unique<Replica>(*this, config, machine_maker(row.group)));
+  begin_replica(config, machine_maker(row.group), row.durability);
 }
 
 MachineMaker ProviderCore::machine_maker(GroupId group) {
   if (group != kRootGroup) return [this, group] { return std::make_unique<BlockMachine>(group, *arena_); };
-  return [managers = static_cast<std::uint32_t>(this->managers().size())] { return std::make_unique<CatalogMachine>(managers); };
+  const Durability durability = journal_ ? Durability::kDisk : Durability::kMemory;
+  return [durability, managers = static_cast<std::uint32_t>(this->managers().size())] {
+    return std::make_unique<CatalogMachine>(managers, durability);
+  };
 }
 
 void ProviderCore::host(GroupId group, std::unique_ptr<Replica> replica) {
@@ -195,7 +205,10 @@ void ProviderCore::drop_replica(GroupId group) {
   if (found->second.tick_at != std::numeric_limits<TimeNs>::max()) replica_ticks_.erase({found->second.tick_at, group});
   touched_.erase(group);
   group_moves_.forget(group);
+  const bool is_kept = found->second.replica->is_kept_on_disk();
+  const std::optional<CheckpointId> checkpoint = found->second.replica->last_checkpoint();
   replicas_.erase(found);
+  if (is_kept) journal_->remove(group, checkpoint);
 }
 
 void ProviderCore::move_groups(TimeNs time) {
@@ -209,7 +222,9 @@ void ProviderCore::move_groups(TimeNs time) {
     if (group == kRootGroup && root_duties_) end_root_duties();
     drop_replica(group);
     if (verdict == GroupMoves::Verdict::kReplaced) {
-      make_replica(*catalog_.group(group));
+      const wire::CatalogGroup& row = *catalog_.group(group);
+      if (is_vacant_here(row, row.epoch)) continue;
+      make_replica(row);
       if (group == kRootGroup) begin_root_duties();
     } else if (group != kRootGroup) {
       say(Notice::Severity::kInfo, fmt::format("group {} has moved on to other providers", group));

@@ -61,11 +61,12 @@ void ProviderCore::start() {
   arena_.emplace(std::move(*arena));
   outbox_.set_self(0, options_.incarnation);
   update_routes();
-  if (options_.manager) {
-    bootstrap_.emplace(contacts_, options_.address, options_.incarnation);
-    meet(now());
+  if (Disk* disk = env_.disk()) {
+    JournalListener& listener = *this;
+    journal_.emplace(*disk, env_.clock(), listener);
+    journal_->open();
   } else {
-    membership_.begin(0, false);
+    enter();
   }
   on_timer();
 }
@@ -103,6 +104,7 @@ void ProviderCore::say(Notice::Severity severity, std::string text) const {
 }
 
 std::string ProviderCore::waiting_for() const {
+  if (journal_ && (!journal_->is_known() || !recovering_.empty())) return "the data folder is being read";
   if (bootstrap_ && bootstrap_->stage() == Bootstrap::Stage::kMeeting) {
     if (!bootstrap_->problem().empty()) return bootstrap_->problem();
     return fmt::format("all {} managers must be up once before the grid begins", contacts_.size());
@@ -155,7 +157,9 @@ void ProviderCore::on_timer() {
 void ProviderCore::end_turn() {
   if (failure_ || !has_started_) return;
   settle();
+  finished_.clear();
   outbox_.flush();
+  if (journal_) journal_->end_turn();
   wake_in_time();
 }
 
@@ -266,6 +270,11 @@ wire::StatusReply ProviderCore::own_status() const {
     own.dropped_packets = counts.dropped_packets;
   }
   own.uptime = now() - started_at_;
+  if (journal_) {
+    const LogStatus log = journal_->status();
+    own.log_bytes = log.segments * Journal::kSegmentBytes;
+    if (log.no_room) own.disk = log.no_room->code;
+  }
   status.providers.push_back(own);
   for (const auto& [group, hosted] : replicas_) status.groups.push_back(hosted.replica->status());
   for (const auto& [group, learner] : learners_) {

@@ -14,6 +14,7 @@
 #include "groups/membership/bootstrap.h"
 #include "juxmem/provider/agent.h"
 #include "juxmem/provider/group_moves.h"
+#include "juxmem/provider/journal.h"
 #include "juxmem/provider/learner.h"
 #include "juxmem/provider/outbox.h"
 #include "juxmem/provider/provider.h"
@@ -32,7 +33,7 @@ namespace juxmem {
 //   when that epoch is over, so nobody votes twice in one epoch with different memories.
 // Ownership: owns everything; borrows the environment.
 // Failure: see Provider.
-class ProviderCore final : public AgentHost, public ReplicaHost {
+class ProviderCore final : public AgentHost, public ReplicaHost, private JournalListener {
  public:
   ProviderCore(Env& env, ProviderOptions options);
   ~ProviderCore() override;
@@ -100,7 +101,30 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   void on_status_request(const Sender& from, const wire::StatusRequest& request);
   void refuse() { ++stats_.refused; }
 
+  // The data folder (provider_disk.cc).
+  void on_journal_known() override;
+  void on_journal_open() override;
+  void on_journal_durable(Lsn up_to) override;
+  void on_journal_room() override;
+  void on_journal_dead(const Error& error) override;
+  std::unique_ptr<StateMachine> empty_state(GroupId group, const RecoveredGroup& found);
+  void recover_groups();
+  void recovered(GroupId group, Result<RestoredGroup> result);
+  void all_recovered();
+  bool begin_journal();
+  void joined_with_journal();
+  void go_on_as_manager();
+  bool is_disk_ready() const { return journal_ && journal_->is_open() && recovering_.empty(); }
+  bool can_keep(const wire::CatalogGroup& row) const { return row.durability != Durability::kDisk || is_disk_ready(); }
+  bool is_vacant_here(const wire::CatalogGroup& row, std::uint32_t epoch) const;
+  void make_restored_replicas();
+  // Managers that were started again speak before the catalog knows their new lives.
+  bool is_later_life(const wire::CatalogProvider& row, std::uint64_t incarnation) const;
+  void note_life(NodeId node, std::uint64_t incarnation);
+  std::uint64_t present_life_of(const wire::CatalogProvider& row) const;
+
   // The way into the grid.
+  void enter();
   void meet(TimeNs now);
   void take_part_as_manager();
   void come_back_as_provider();
@@ -117,6 +141,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   void update_routes();
   void make_replicas();
   void make_replica(const wire::CatalogGroup& row);
+  void begin_replica(StreamConfig config, MachineMaker make_machine, Durability durability, std::unique_ptr<StateMachine> state = {});
   void host(GroupId group, std::unique_ptr<Replica> replica);
   MachineMaker machine_maker(GroupId group);
   StreamMember stream_member(GroupId group, NodeId node) const;
@@ -126,6 +151,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
 
   // Groups that this provider is to be a member of (provider_learners.cc).
   void make_learners();
+  bool is_wanted_next(const wire::CatalogGroup& row) const;
   void make_learner(const wire::CatalogGroup& row);
   void drop_learners(TimeNs time);
   void learn(TimeNs time);
@@ -152,6 +178,18 @@ class ProviderCore final : public AgentHost, public ReplicaHost {
   std::optional<Bootstrap> bootstrap_;       // at the first managers
   std::optional<RootDuties> root_duties_;    // at managers, as long as they are
   std::optional<PageArena> arena_;
+  std::optional<Journal> journal_;           // with a data folder
+  struct Restored {
+    RestoredGroup group;
+    std::optional<CheckpointId> checkpoint;
+  };
+  std::map<GroupId, std::unique_ptr<GroupRecovery>> recovering_;
+  std::vector<std::unique_ptr<GroupRecovery>> finished_;  // perhaps inside their own completion
+  std::map<GroupId, Restored> restored_;
+  std::set<GroupId> untrusted_;
+  std::uint64_t store_ = 0;
+  std::uint64_t grid_ = 0;                   // the grid's own number; 0: not known yet
+  std::map<NodeId, std::uint64_t> lives_;    // of managers with data folders, as heard
   CatalogView catalog_;
   std::map<GroupId, Hosted> replicas_;
   std::map<GroupId, Learner> learners_;

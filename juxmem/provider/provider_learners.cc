@@ -12,16 +12,21 @@
 namespace juxmem {
 namespace {
 
-bool is_wanted(const wire::CatalogGroup& row, NodeId self) { return contains(row.held, self) && !contains(row.members, self); }
-
 }  // namespace
+
+// To be in the next epoch what it is not now: a member, or one that votes again.
+bool ProviderCore::is_wanted_next(const wire::CatalogGroup& row) const {
+  if (row.lost || !can_keep(row)) return false;
+  if (contains(row.members, self_)) return is_vacant_here(row, row.epoch) && !is_vacant_here(row, row.epoch + 1);
+  return contains(row.held, self_);
+}
 
 void ProviderCore::make_learners() {
   if (!is_in_catalog()) return;
   for (const wire::CatalogGroup& row : catalog_.groups()) {
-    if (is_wanted(row, self_)) make_learner(row);
+    if (is_wanted_next(row)) make_learner(row);
   }
-  if (is_wanted(catalog_.root(), self_)) make_learner(catalog_.root());
+  if (is_wanted_next(catalog_.root())) make_learner(catalog_.root());
 }
 
 void ProviderCore::make_learner(const wire::CatalogGroup& row) {
@@ -37,9 +42,12 @@ void ProviderCore::make_learner(const wire::CatalogGroup& row) {
     if (known->second.stream().epoch >= row.epoch) return;
     learners_.erase(known);
   }
+  std::vector<NodeId> servers = nearest_first(catalog_, self_, row.members);
+  std::erase(servers, self_);
+  if (servers.empty()) return;
   Learner& learner =
       learners_
-          .try_emplace(group, StreamId{group, row.epoch}, nearest_first(catalog_, self_, row.members), options_.timing,
+          .try_emplace(group, StreamId{group, row.epoch}, std::move(servers), options_.timing,
                        [this](NodeId to, wire::GroupMessage message) { send(to, std::move(message)); }, machine_maker(group))
           .first->second;
   learner.start(now());
@@ -52,7 +60,7 @@ void ProviderCore::drop_learners(TimeNs time) {
     const auto& [group, learner] = entry;
     const wire::CatalogGroup* row = catalog_.group(group);
     if (row == nullptr) return true;
-    if (row->epoch <= learner.stream().epoch) return !is_wanted(*row, self_);
+    if (row->epoch <= learner.stream().epoch) return !is_wanted_next(*row);
     const bool is_member = contains(row->members, self_);
     const bool goes_on = is_member && row->epoch == learner.stream().epoch + 1 && !learner.is_forsaken(time);
     if (is_member && !goes_on) to_replace.push_back(group);
@@ -90,9 +98,10 @@ void ProviderCore::become_member(GroupId group) {
   config.timing = options_.timing;
   config.limits = options_.limits;
   config.seed = env_.random();
-  auto replica = std::make_unique<Replica>(*this, config, machine_maker(group), learner.take_state());
+  std::unique_ptr<StateMachine> state = learner.take_state();
   learners_.erase(found);
-  host(group, std::move(replica));
+  const Durability durability = catalog_.group(group)->durability;
+  begin_replica(config, machine_maker(group), durability, std::move(state));
   if (group != kRootGroup) return;
   begin_root_duties();
   say(Notice::Severity::kInfo, "this provider is a manager now");

@@ -20,6 +20,13 @@ void Membership::begin(NodeId wanted_node, bool as_manager) {
   what_.manager = as_manager;
 }
 
+void Membership::set_store(std::uint64_t store, std::uint64_t grid, bool whole, std::vector<GroupId> kept) {
+  what_.store = store;
+  what_.whole = whole;
+  what_.kept = std::move(kept);
+  grid_ = grid;
+}
+
 bool Membership::on_joined(const wire::Joined& joined) {
   if (!has_begun_ || self_ != 0 || joined.incarnation != what_.incarnation) return false;
   if (joined.code != Code::kOk || joined.node == 0) {
@@ -63,10 +70,10 @@ const std::string* Membership::next_contact(std::size_t& turn) const {
 }
 
 void Membership::send_join() {
-  const wire::GroupMessage join(wire::Join{what_});
+  const wire::GroupMessage join(wire::Join{what_, grid_});
   if (what_.manager) {
     const NodeId asked = coordinator_ != 0 ? coordinator_ : next_manager(reports_);
-    if (asked != 0) outbox_.to_node(asked, join);
+    if (asked != 0) outbox_.to_any_life(asked, join);
     coordinator_ = 0;  // asked once; another answer names it again
     return;
   }
@@ -88,15 +95,15 @@ void Membership::tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalo
     report_at_ = now + ms_to_ns(timing_.report_ms);
     const wire::Report report{.node = self_, .incarnation = what_.incarnation, .used_bytes = used_bytes, .progress = ++progress_};
     const NodeId other = next_manager(reports_);
-    if (coordinator_ != 0) outbox_.to_node(coordinator_, wire::GroupMessage(report));
-    if (other != 0 && other != coordinator_) outbox_.to_node(other, wire::GroupMessage(report));
+    if (coordinator_ != 0) outbox_.to_any_life(coordinator_, wire::GroupMessage(report));
+    if (other != 0 && other != coordinator_) outbox_.to_any_life(other, wire::GroupMessage(report));
   }
   if (!catalog_is_local_ && now >= watch_at_) {
     const bool is_known = catalog_version != 0;
     watch_at_ = now + ms_to_ns(is_known ? timing_.report_ms * kReportsPerWatch : timing_.resend_ms);
     const wire::GroupMessage watch(wire::WatchCatalog{.have = catalog_version});
     if (const NodeId asked = next_manager(watches_); asked != 0) {
-      outbox_.to_node(asked, watch);
+      outbox_.to_any_life(asked, watch);
     } else if (const std::string* contact = next_contact(watches_)) {
       outbox_.to_address(*contact, watch);
     }

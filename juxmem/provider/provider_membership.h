@@ -27,6 +27,8 @@ class Membership {
 
   // Number and role that this provider asks for from now on; joining begins.
   void begin(NodeId wanted_node, bool as_manager);
+  // What its data folder says; before begin().
+  void set_store(std::uint64_t store, std::uint64_t grid, bool whole, std::vector<GroupId> kept);
   bool has_begun() const { return has_begun_; }
   bool joined() const { return self_ != 0; }
   NodeId self() const { return self_; }
@@ -63,6 +65,7 @@ class Membership {
   wire::JoinProvider what_;
   bool has_begun_ = false;
   bool catalog_is_local_ = false;
+  std::uint64_t grid_ = 0;
   NodeId self_ = 0;
   NodeId coordinator_ = 0;  // of the root, as believed
   // Each goes round by itself: a common round would bring the rarer questions always to the same managers.

@@ -17,7 +17,9 @@ bool ProviderCore::is_meant_for_us(const wire::Packet& packet) const {
 bool ProviderCore::is_who_it_says(const wire::Packet& packet) const {
   if (packet.from == 0) return true;
   if (packet.from == self_ || packet.incarnation == 0) return false;
-  if (const wire::CatalogProvider* known = catalog_.provider(packet.from)) return known->incarnation == packet.incarnation;
+  if (const wire::CatalogProvider* known = catalog_.provider(packet.from)) {
+    return known->incarnation == packet.incarnation || is_later_life(*known, packet.incarnation);
+  }
   const bool is_of_first = root_duties_ && bootstrap_ && packet.from <= bootstrap_->members().size();
   return !is_of_first || bootstrap_->members()[packet.from - 1] == packet.incarnation;
 }
@@ -30,6 +32,7 @@ void ProviderCore::on_packet(PeerId from, wire::Packet packet) {
     return;
   }
   if (packet.from != 0) outbox_.heard_from(packet.from, from);
+  if (packet.from != 0) note_life(packet.from, packet.incarnation);
   const Sender sender{from, packet.from, packet.incarnation};
   for (wire::Message& message : packet.messages) receive(sender, std::move(message));
 }
@@ -213,8 +216,9 @@ void ProviderCore::on_watch(const Sender& from, const wire::WatchCatalog& reques
 
 void ProviderCore::on_hello(const Sender& from, const wire::ManagerHello& hello) {
   if (!bootstrap_) {
-    refuse();
-    return;
+    const bool goes_on = root_duties_ && journal_ && from.peer != 0 && hello.answer_wanted && hello.incarnation != 0;
+    if (!goes_on) return refuse();
+    return reply(from.peer, wire::GroupMessage(Bootstrap::answer_of_stored(hello, options_.address, options_.incarnation, grid_)));
   }
   const auto answer = bootstrap_->on_hello(hello);
   if (answer && from.peer != 0) reply(from.peer, wire::GroupMessage(*answer));

@@ -19,15 +19,25 @@ constexpr std::size_t kPeersPerJoinMax = 8;
 
 }  // namespace
 
-RootDuties::RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::vector<std::uint64_t> members)
-    : outbox_(outbox), timing_(timing), root_(root), self_(self), members_(std::move(members)), detector_(timing), healer_(timing) {}
+RootDuties::RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::uint64_t grid,
+                       std::vector<std::uint64_t> members)
+    : outbox_(outbox),
+      timing_(timing),
+      root_(root),
+      self_(self),
+      grid_(grid),
+      members_(std::move(members)),
+      detector_(timing),
+      healer_(timing) {}
 
 const Catalog& RootDuties::catalog() const { return root_.catalog()->catalog(); }
 
-// A manager's number belongs to the life the managers agreed on, and to no other.
-bool RootDuties::is_welcome(const wire::JoinProvider& provider) const {
+// A manager's number belongs to the life the managers agreed on, and to no other, unless that one has left a data folder.
+bool RootDuties::is_welcome(const wire::Join& request) const {
+  const wire::JoinProvider& provider = request.provider;
   if (provider.name.empty() || provider.site.empty() || provider.address.empty() || provider.incarnation == 0) return false;
-  if (!provider.manager) return provider.node == 0;
+  if (!provider.manager) return provider.node == 0 || provider.store != 0;
+  if (provider.store != 0 && request.grid == grid_) return provider.node != 0;
   return provider.node >= 1 && provider.node <= members_.size() && members_[provider.node - 1] == provider.incarnation;
 }
 
@@ -41,11 +51,18 @@ void RootDuties::answer(PeerId peer, wire::GroupMessage message) {
 
 void RootDuties::on_join(PeerId peer, const wire::Join& request) {
   const wire::JoinProvider& provider = request.provider;
-  if (!is_welcome(provider)) {
+  if (!is_welcome(request)) {
     ++refused_;
     return;
   }
   if (!root_.leads()) return;
+  if (request.grid != 0 && request.grid != grid_) {
+    wire::Joined refusal;
+    refusal.code = Code::kInvalid;
+    refusal.detail = "its data folder belongs to another grid";
+    refusal.incarnation = provider.incarnation;
+    return answer(peer, refusal);
+  }
   const std::pair key{provider.name, provider.incarnation};
   const auto found = joining_.find(key);
   if (found != joining_.end()) {
@@ -63,6 +80,7 @@ void RootDuties::on_join(PeerId peer, const wire::Join& request) {
     joined.detail = reply.detail;
     joined.node = reply.number;
     joined.incarnation = key.second;
+    joined.grid = grid_;
     for (PeerId waiting : joining_[key]) answer(waiting, joined);
     joining_.erase(key);
   };

@@ -27,8 +27,8 @@ namespace juxmem {
 // Failure: a manager that does not lead redirects; one that is behind tells an older catalog, which watchers ignore.
 class RootDuties {
  public:
-  // `members`: the incarnations of managers 1..n.
-  RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::vector<std::uint64_t> members);
+  // `grid`: the grid's own number. `members`: the incarnations of managers 1..n; empty where they are not known (any more).
+  RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::uint64_t grid, std::vector<std::uint64_t> members);
 
   // `peer` is where the answer goes; 0: this provider itself.
   void on_join(PeerId peer, const wire::Join& request);
@@ -53,7 +53,7 @@ class RootDuties {
   };
 
   const Catalog& catalog() const;
-  bool is_welcome(const wire::JoinProvider& provider) const;
+  bool is_welcome(const wire::Join& request) const;
   void answer(PeerId peer, wire::GroupMessage message);
   void answer(PeerId peer, std::uint64_t tag, Code code, std::string detail = {});
   // Puts what people wish into the log and answers when it is there.
@@ -67,6 +67,7 @@ class RootDuties {
   const Timing& timing_;
   Replica& root_;
   const NodeId self_;
+  const std::uint64_t grid_;
   const std::vector<std::uint64_t> members_;
   FailureDetector detector_;
   Healer healer_;

@@ -114,9 +114,6 @@ TEST(Allocation, WhatMakesNoSenseIsRefused) {
   EXPECT_EQ(world.call(of(0, 1)).code, Code::kInvalid);
   EXPECT_EQ(world.call(of(4096, 0)).code, Code::kInvalid);
   EXPECT_EQ(world.call(of(~0ULL, 1)).code, Code::kNoSpace);
-  wire::MallocRequest on_disk = of(4096, 1);
-  on_disk.durability = Durability::kDisk;
-  EXPECT_EQ(world.call(on_disk).code, Code::kNotSupported);
 }
 
 TEST(Allocation, RepeatedThroughAnotherAgentFindsTheSameBlock) {

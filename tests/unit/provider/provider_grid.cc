@@ -62,6 +62,7 @@ void ProviderGrid::kill(std::size_t index) {
   nodes_[index]->handler_ = nullptr;
   nodes_[index]->wake_at_ = INT64_MAX;
   providers_[index].reset();
+  if (nodes_[index]->disk_.disk != nullptr) nodes_[index]->disk_.crash();
 }
 
 Listener& ProviderGrid::add_listener(std::size_t& index) {
@@ -80,7 +81,23 @@ void ProviderGrid::post(std::size_t from, std::size_t to, wire::Packet packet) {
   std::push_heap(flights_.begin(), flights_.end(), std::greater<>());
 }
 
-// The next packet or timer; false if there is none before the limit.
+// What completes at a disk before the limit; false if nothing does.
+bool ProviderGrid::step_disk(TimeNs limit) {
+  GridNode* first = nullptr;
+  TimeNs due = INT64_MAX;
+  for (const auto& node : nodes_) {
+    if (node->handler_ == nullptr || node->disk_.disk == nullptr || node->disk_.next_due() >= due) continue;
+    first = node.get();
+    due = first->disk_.next_due();
+  }
+  if (first == nullptr || due > limit) return false;
+  now_ = std::max(now_, due);
+  first->disk_.deliver_due();
+  first->handler_->end_turn();
+  return true;
+}
+
+// The next packet, timer or completion; false if there is none before the limit.
 bool ProviderGrid::step(TimeNs limit) {
   GridNode* timer = nullptr;
   for (const auto& node : nodes_) {
@@ -88,6 +105,7 @@ bool ProviderGrid::step(TimeNs limit) {
   }
   const TimeNs timer_at = timer == nullptr ? INT64_MAX : std::max(timer->wake_at_, now_);
   const TimeNs flight_at = flights_.empty() ? INT64_MAX : flights_.front().at;
+  if (step_disk(std::min({timer_at, flight_at, limit}))) return true;
   if (std::min(timer_at, flight_at) > limit) {
     now_ = limit;
     return false;

@@ -21,6 +21,14 @@ namespace juxmem {
 
 class ProviderGrid;
 
+// A data folder, and when something in it completes.
+struct GridDisk {
+  Disk* disk = nullptr;
+  std::function<TimeNs()> next_due;
+  std::function<void()> deliver_due;
+  std::function<void()> crash;  // the node's life has ended
+};
+
 // One process of the grid: its environment, and whoever handles its events.
 class GridNode final : public Env, private Network, private Clock {
  public:
@@ -28,6 +36,7 @@ class GridNode final : public Env, private Network, private Clock {
 
   Network& network() override { return *this; }
   Clock& clock() override { return *this; }
+  Disk* disk() override { return disk_.disk; }
   std::uint64_t random() override { return random_.next(); }
   void wake_at(TimeNs when) override { wake_at_ = when; }
 
@@ -45,6 +54,7 @@ class GridNode final : public Env, private Network, private Clock {
   std::string address_;
   Random random_;
   Handler* handler_ = nullptr;  // nullptr: killed
+  GridDisk disk_;
   TimeNs wake_at_ = INT64_MAX;
   std::uint32_t life_ = 0;
 };
@@ -88,6 +98,8 @@ class ProviderGrid {
   ProviderGrid(const std::vector<std::string>& sites, std::size_t managers);
   ~ProviderGrid();
 
+  // Before its first start.
+  void use_disk(std::size_t index, GridDisk disk) { nodes_.at(index)->disk_ = std::move(disk); }
   void start(std::size_t index);
   void start_all();
   void kill(std::size_t index);
@@ -124,6 +136,7 @@ class ProviderGrid {
   };
 
   bool step(TimeNs limit);
+  bool step_disk(TimeNs limit);
   void post(std::size_t from, std::size_t to, wire::Packet packet);
 
   TimeNs now_ = 1'000'000'000;

@@ -55,6 +55,7 @@ void ClientCore::stat(BlockId block, std::int64_t limit_ms, Completion<BlockStat
           return;
         }
         done(BlockStat{.size_bytes = answer->size_bytes, .version = answer->version, .shape = answer->shape,
+                       .durability = answer->durability,
                        .meta = std::move(answer->meta)});
       });
 }

@@ -41,6 +41,7 @@ struct BlockStat {
   std::uint64_t size_bytes = 0;
   Version version = 0;
   Shape shape;  // how often it is kept
+  Durability durability = Durability::kMemory;
   Buffer meta;
 };
 

@@ -106,8 +106,7 @@ Result<AllocateSpec> spec_of(std::uint64_t size, const juxmem_attr* wanted) {
     return fail(Code::kInvalid, "a block is kept on at least one site and one node");
   }
   if (attr.consistency != JUXMEM_STRICT) return fail(Code::kNotSupported, "only JUXMEM_STRICT consistency exists so far");
-  if (attr.durability == JUXMEM_DISK) return fail(Code::kNotSupported, "JUXMEM_DISK is not supported yet");
-  if (attr.durability != JUXMEM_MEMORY) return fail(Code::kInvalid, "no such durability");
+  if (attr.durability != JUXMEM_DISK && attr.durability != JUXMEM_MEMORY) return fail(Code::kInvalid, "no such durability");
   if (attr.meta == nullptr && attr.meta_bytes != 0) return fail(Code::kInvalid, "meta is NULL but meta_bytes is not 0");
   if (attr.meta_bytes > wire::kMetaBytesMax) {
     return fail(Code::kTooBig, fmt::format("meta has {} bytes; {} are allowed", attr.meta_bytes, wire::kMetaBytesMax));
@@ -115,7 +114,7 @@ Result<AllocateSpec> spec_of(std::uint64_t size, const juxmem_attr* wanted) {
   AllocateSpec spec;
   spec.size_bytes = size;
   spec.shape = Shape{.sites = attr.sites, .nodes_per_site = attr.nodes_per_site};
-  spec.durability = Durability::kMemory;
+  spec.durability = attr.durability == JUXMEM_DISK ? Durability::kDisk : Durability::kMemory;
   spec.meta = Buffer::copy_of({static_cast<const std::byte*>(attr.meta), attr.meta_bytes});
   return spec;
 }
@@ -231,6 +230,7 @@ int juxmem_stat(juxmem_grid* grid, juxmem_id id, juxmem_stat_info* info, void* m
     info->version = facts->version;
     info->sites = facts->shape.sites;
     info->nodes_per_site = facts->shape.nodes_per_site;
+    info->durability = facts->durability == juxmem::Durability::kDisk ? JUXMEM_DISK : JUXMEM_MEMORY;
     info->meta_bytes = facts->meta.size();
     const std::size_t copied = std::min(meta_capacity, facts->meta.size());
     if (copied != 0) std::memcpy(meta, facts->meta.data(), copied);

@@ -103,7 +103,8 @@ typedef enum juxmem_consistency {
 
 typedef enum juxmem_durability {
   JUXMEM_MEMORY = 0, /* acknowledged when a quorum of the copies holds it in memory */
-  JUXMEM_DISK = 1    /* JUXMEM_ENOTSUP in this version */
+  JUXMEM_DISK = 1    /* when a quorum has it on stable storage: what a release has acknowledged is there again after all providers were
+                      * killed and started again. Only on providers that have a data folder (juxmemd --data) */
 } juxmem_durability;
 
 /* Start from juxmem_attr_init(): one site, one copy, strict, memory. */
@@ -121,7 +122,8 @@ JUXMEM_API void juxmem_attr_init(juxmem_attr* attr);
 
 /* Allocates a block of `size` bytes, all zero. malloc and calloc differ only in how the size is given.
  * attr: NULL for the defaults.
- * Errors: EINVAL (size 0 or count * size too large), ESHAPE (the message says how many sites and nodes there are), ENOSPC,
+ * Errors: EINVAL (size 0 or count * size too large), ESHAPE (the message says how many sites and nodes there are, for JUXMEM_DISK
+ *   those with a data folder), ENOSPC,
  *   ENOTSUP, ETOOBIG (meta), EAGAIN. */
 JUXMEM_API int juxmem_malloc(juxmem_grid* grid, uint64_t size, const juxmem_attr* attr, juxmem_id* id);
 JUXMEM_API int juxmem_calloc(juxmem_grid* grid, uint64_t count, uint64_t size, const juxmem_attr* attr, juxmem_id* id);
@@ -137,6 +139,7 @@ typedef struct juxmem_stat_info {
   uint32_t sites;
   uint32_t nodes_per_site;
   size_t meta_bytes;
+  juxmem_durability durability;
 } juxmem_stat_info;
 
 /* Facts about a block. Up to `meta_capacity` bytes of its meta data go to `meta` (may be NULL with 0). Errors: ENOENT, EAGAIN. */

@@ -109,13 +109,13 @@ TEST_F(CApiMisuse, ImpossibleShapesSayWhatThereIs) {
   EXPECT_NE(std::string(juxmem_last_error()).find('1'), std::string::npos) << juxmem_last_error();
 }
 
-TEST_F(CApiMisuse, DiskIsNotSupportedYet) {
+TEST_F(CApiMisuse, DiskWithoutADataFolder) {
   juxmem_attr attr;
   juxmem_attr_init(&attr);
   attr.durability = JUXMEM_DISK;
   juxmem_id id = 0;
-  EXPECT_EQ(juxmem_malloc(grid, 10, &attr, &id), JUXMEM_ENOTSUP);
-  EXPECT_NE(std::string(juxmem_last_error()).find("not supported yet"), std::string::npos);
+  EXPECT_EQ(juxmem_malloc(grid, 10, &attr, &id), JUXMEM_ESHAPE);
+  EXPECT_NE(std::string(juxmem_last_error()).find("data folder"), std::string::npos) << juxmem_last_error();
 }
 
 TEST_F(CApiMisuse, OverlappingMappings) {

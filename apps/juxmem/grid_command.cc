@@ -66,12 +66,15 @@ int grid_start(const Arguments& arguments) {
                    "ready. What is on standard output is to be given to eval: it sets JUXMEM_GRID, and JUXMEM_KEY_FILE with --key.",
                    "  eval $(juxmem grid start --local --sites rennes:3,sophia:3)\n"
                    "  eval $(juxmem grid start --local --sites rennes:3 --key)\n"
+                   "  eval $(juxmem grid start --local --sites rennes:3,sophia:3 --data ./data)\n"
                    "  juxmem grid start --local --sites here:1 --memory 4GiB --dir ./grid\n");
   line.options()("local", "on this machine (the only place in this version)")(
       "sites", po::value<std::string>(), "sites and how many providers each has: rennes:3,sophia:3")(
       "memory", po::value<std::string>()->default_value("256MiB"), "memory of each provider")(
       "key", "encrypt, and let in only who has the key that is made in the folder (grid.key); without it everybody on this\n"
              "machine can use the grid")(
+      "data", po::value<std::string>(), "folder for what the providers keep on disk; a grid started again with the same folder goes on where\n"
+              "it was")(
       "dir", po::value<std::string>(), "folder for logs and the description of the grid (default: in the run folder)")(
       "timeout", po::value<std::string>()->default_value("60"), "seconds until all must be ready");
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;
@@ -97,7 +100,8 @@ int grid_start(const Arguments& arguments) {
     // For the questions of this very program, too.
     setenv("JUXMEM_KEY_FILE", key_file.c_str(), 1);
   }
-  auto grid = LocalGrid::start(folder_of(line), *sites, *memory, seconds * 1000LL, key_file);
+  auto grid = LocalGrid::start(folder_of(line), *sites, *memory, seconds * 1000LL, key_file,
+                               line.has("data") ? std::filesystem::absolute(line.text("data")).string() : std::string());
   if (!grid) return line.failed(grid.error());
   if (Status complete = check_complete(*grid); !complete) {
     (void)grid->stop(kStopLimitMs);
@@ -111,7 +115,8 @@ int grid_start(const Arguments& arguments) {
 
 int grid_stop(const Arguments& arguments) {
   CommandLine line("grid stop", "[options]",
-                   "Ends the grid that `juxmem grid start` started. What is in its blocks is gone: they live in memory.",
+                   "Ends the grid that `juxmem grid start` started. What is in its blocks in memory is gone; those on disk are there\n"
+                   "again when it is started with the same --data.",
                    "  juxmem grid stop\n  juxmem grid stop --dir ./grid\n");
   line.options()("dir", po::value<std::string>(), "the folder given to grid start");
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;

@@ -212,13 +212,14 @@ Result<std::vector<LocalProvider*>> rows_of(LocalGrid& grid, const std::vector<s
 // One attempt to start everything; the ports may turn out to be taken meanwhile.
 class Starter {
  public:
-  Starter(std::string dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes, std::string key_file)
-      : sites_(sites), memory_bytes_(memory_bytes), key_file_(std::move(key_file)) {
+  Starter(std::string dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes, std::string key_file, std::string data)
+      : sites_(sites), memory_bytes_(memory_bytes), key_file_(std::move(key_file)), data_(std::move(data)) {
     grid_.dir = std::move(dir);
   }
 
   Result<LocalGrid> run(const std::string& program, std::int64_t limit_ms) {
     Status good = choose_addresses();
+    if (good) good = remember_addresses();
     for (LocalProvider& provider : grid_.providers) {
       std::error_code ignored;
       fs::remove(log_of(grid_.dir, provider.name), ignored);
@@ -239,15 +240,59 @@ class Starter {
   }
 
  private:
+  std::string former_file() const { return data_ + "/providers.json"; }
+
+  // The addresses of a grid that was started with this data before: its managers are known by them.
+  Result<json> former_addresses() const {
+    if (data_.empty()) return json::object();
+    std::ifstream file(former_file());
+    if (!file) return json::object();
+    json addresses = json::parse(file, nullptr, false);
+    std::size_t wanted = 0;
+    bool same = addresses.is_object();
+    for (const LocalSite& site : sites_) {
+      wanted += site.providers;
+      for (std::uint32_t number = 1; number <= site.providers && same; ++number) {
+        same = addresses.value(fmt::format("{}-{}", site.name, number), json()).is_string();
+      }
+    }
+    if (!same || addresses.size() != wanted) {
+      return fail(Code::kInvalid, fmt::format("the grid whose data are in {} has other providers; start it with the same --sites", data_));
+    }
+    return addresses;
+  }
+
+  Status remember_addresses() const {
+    if (data_.empty()) return {};
+    json addresses = json::object();
+    for (const LocalProvider& provider : grid_.providers) addresses[provider.name] = provider.address;
+    std::ofstream file(former_file() + ".new");
+    file << addresses.dump(2) << '\n';
+    file.close();
+    if (!file || rename((former_file() + ".new").c_str(), former_file().c_str()) != 0) return fail(Code::kIo, "cannot write " + former_file());
+    return {};
+  }
+
   Status choose_addresses() {
+    if (!data_.empty()) {
+      std::error_code error;
+      fs::create_directories(data_, error);
+      if (error) return fail(Code::kIo, fmt::format("cannot make the folder {}: {}", data_, error.message()));
+    }
+    const Result<json> former = former_addresses();
+    if (!former) return std::unexpected(former.error());
     std::mt19937 random(std::random_device{}());
     std::set<std::uint16_t> taken;
     for (const LocalSite& site : sites_) {
       for (std::uint32_t number = 1; number <= site.providers; ++number) {
-        const auto port = free_port(random, taken);
-        if (!port) return fail(Code::kIo, "no free port was found on 127.0.0.1");
-        grid_.providers.push_back(
-            {fmt::format("{}-{}", site.name, number), site.name, fmt::format("tcp://127.0.0.1:{}", *port), 0, 0, {}});
+        const std::string name = fmt::format("{}-{}", site.name, number);
+        std::string address = former->value(name, std::string());
+        if (address.empty()) {
+          const auto port = free_port(random, taken);
+          if (!port) return fail(Code::kIo, "no free port was found on 127.0.0.1");
+          address = fmt::format("tcp://127.0.0.1:{}", *port);
+        }
+        grid_.providers.push_back({name, site.name, address, 0, 0, {}});
         if (number <= kManagersPerSiteMax) {
           managers_ += (managers_.empty() ? "" : ",") + grid_.providers.back().address;
           manager_names_.insert(grid_.providers.back().name);
@@ -263,12 +308,14 @@ class Starter {
                                       std::to_string(memory_bytes_), "--ready-file", ready_file_of(grid_.dir, provider.name)};
     if (manager_names_.contains(provider.name)) words.push_back("--manager");
     if (!key_file_.empty()) words.insert(words.end(), {"--key-file", key_file_});
+    if (!data_.empty()) words.insert(words.end(), {"--data", data_ + "/" + provider.name});
     return words;
   }
 
   const std::vector<LocalSite>& sites_;
   std::uint64_t memory_bytes_;
   std::string key_file_;
+  std::string data_;
   LocalGrid grid_;
   std::string managers_;
   std::set<std::string> manager_names_;
@@ -331,12 +378,12 @@ std::string LocalGrid::uri() const {
 }
 
 Result<LocalGrid> LocalGrid::start(const std::string& dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes,
-                                   std::int64_t limit_ms, const std::string& key_file) {
+                                   std::int64_t limit_ms, const std::string& key_file, const std::string& data) {
   const auto program = daemon_program();
   if (!program) return std::unexpected(program.error());
   if (Status ready = prepare_folder(dir); !ready) return std::unexpected(ready.error());
   for (int attempt = 1;; ++attempt) {
-    auto grid = Starter(dir, sites, memory_bytes, key_file).run(*program, limit_ms);
+    auto grid = Starter(dir, sites, memory_bytes, key_file, data).run(*program, limit_ms);
     const bool may_try_again = !grid && grid.error().code == Code::kIo && attempt < kStartTries;
     if (!may_try_again) return grid;
   }

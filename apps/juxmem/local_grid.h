@@ -40,9 +40,10 @@ struct LocalGrid {
   // Starts the providers (up to three managers per site, so that the root survives what the groups survive), waits until all
   // have joined and writes DIR/grid.json. What was started is stopped again on failure. Errors: kBusy (a grid runs in DIR already),
   // kNotFound (juxmemd), kIo, kTryAgain (not ready within the limit; the detail names the log).
-  // `key_file`: of the grid's key; empty: none.
+  // `key_file`: of the grid's key; empty: none. `data`: each provider gets a folder in it; a grid that was started with it before goes on
+  // with the same addresses (DATA/providers.json). Further errors: kInvalid (other sites than before).
   static Result<LocalGrid> start(const std::string& dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes,
-                                 std::int64_t limit_ms, const std::string& key_file = {});
+                                 std::int64_t limit_ms, const std::string& key_file = {}, const std::string& data = {});
   // Reads DIR/grid.json. kNotFound if no grid was started there.
   static Result<LocalGrid> load(const std::string& dir);
   // Kills providers (SIGKILL), as a crash would, all at once, and waits until they are gone. Those that have ended already are passed over.

@@ -121,6 +121,8 @@ std::string providers_text(const wire::StatusReply& reply, const Index& index) {
     std::string state = !provider.up ? "down" : answer != nullptr ? "up" : "no answer";
     if (provider.manager) state += ", manager";
     if (provider.draining) state += ", draining";
+    if (provider.store != 0) state += ", remembers";
+    if (answer != nullptr && answer->disk != Code::kOk) state += answer->disk == Code::kNoSpace ? ", disk full" : ", disk failed";
     table.add({provider.name, provider.site, std::to_string(provider.node), state, provider.address,
                size_text(provider.capacity_bytes), answer != nullptr ? size_text(answer->used_bytes) : "-",
                answer != nullptr ? std::to_string(answer->clients) : "-",
@@ -135,7 +137,8 @@ std::string groups_text(const wire::StatusReply& reply, const Index& index) {
     const auto it = index.groups.find(group.group);
     const bool root = group.group == kRootGroup;
     const std::string copies =
-        it == index.groups.end() ? "-" : fmt::format("{}x{}", it->second->shape.sites, it->second->shape.nodes_per_site);
+        it == index.groups.end() ? "-" : fmt::format("{}x{}{}", it->second->shape.sites, it->second->shape.nodes_per_site,
+                                                     it->second->durability == Durability::kDisk ? " disk" : "");
     table.add({root ? "root" : std::to_string(group.group), copies, name_of_node(index, group.coordinator),
                writers_text(index, group), std::to_string(group.decided), std::to_string(lag_of(group)), root ? "-" : std::to_string(group.blocks),
                root ? "-" : size_text(group.used_bytes), root ? "-" : size_text(group.quota_bytes), members_text(index, group)});
@@ -161,6 +164,9 @@ json provider_json(const wire::CatalogProvider& provider, const Index& index) {
           {"clients", answer.clients},
           {"garbage_packets", answer.garbage_packets},
           {"dropped_packets", answer.dropped_packets},
+          {"has_data_folder", provider.store != 0},
+          {"log_bytes", answer.log_bytes},
+          {"disk", answer.disk == Code::kOk ? "" : name_of(answer.disk)},
           {"uptime_ms", answer.uptime / kNsPerMs}};
 }
 
@@ -174,11 +180,13 @@ json group_json(const wire::GroupStatus& group, const Index& index) {
   }
   const auto it = index.groups.find(group.group);
   const Shape shape = it != index.groups.end() ? it->second->shape : Shape{0, 0};
+  const bool on_disk = it != index.groups.end() && it->second->durability == Durability::kDisk;
   return {{"group", group.group},
           {"name", group.group == kRootGroup ? "root" : "data"},
           {"epoch", group.epoch},
           {"sites", shape.sites},
           {"nodes_per_site", shape.nodes_per_site},
+          {"durability", on_disk ? "disk" : "memory"},
           {"coordinator", group.coordinator},
           {"writers_site", writers_site(index, group)},
           {"writers_percent", group.writers_percent},

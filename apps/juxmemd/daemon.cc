@@ -19,6 +19,7 @@
 
 #include "juxmem/env/admitted_keys.h"
 #include "juxmem/env/key_file.h"
+#include "juxmem/env/real_disk.h"
 #include "juxmem/env/real_env.h"
 #include "juxmem/env/run_dir.h"
 #include "juxmem/provider/provider.h"
@@ -146,6 +147,12 @@ class Daemon {
     auto env = RealEnv::create(env_options);
     if (!env) return std::unexpected(env.error());
     env_ = std::move(*env);
+    if (!options_.data.empty()) {
+      auto disk = RealDisk::open({.folder = options_.data});
+      if (!disk) return fail(disk.error().code, "--data: " + disk.error().detail);
+      disk_ = std::move(*disk);
+      env_->use_disk(*disk_, disk_->descriptor(), [disk = disk_.get()] { disk->deliver(); });
+    }
     auto provider_options = make_provider_options();
     if (!provider_options) return std::unexpected(provider_options.error());
     name_ = provider_options->name;
@@ -256,6 +263,7 @@ class Daemon {
   const DaemonOptions& options_;
   std::unique_ptr<RunDir> run_dir_;
   std::unique_ptr<RealEnv> env_;
+  std::unique_ptr<RealDisk> disk_;  // with --data
   std::unique_ptr<Provider> provider_;
   std::string name_;
   std::string address_;

@@ -87,6 +87,8 @@ po::options_description describe_general() {
       ("manager", po::value<bool>()->default_value(false)->implicit_value(true),
        "be a manager: keep the catalog of the grid")                                                             //
       ("memory", po::value<std::string>()->default_value("1GiB"), "memory offered to the grid (KiB, MiB, GiB, TiB)")  //
+      ("data", po::value<std::string>(),
+       "folder in which this provider remembers what is kept on disk (JUXMEM_DISK), and who it is")              //
       ("key-file", po::value<std::string>(),
        "the grid's key (juxmem key new): connections by tcp are encrypted and only keys that are admitted come in")  //
       ("run-dir", po::value<std::string>(), "folder for the run folders of this user's providers")               //
@@ -237,6 +239,7 @@ Result<DaemonOptions> collect(const po::variables_map& values) {
   if (values.count("join") != 0) options.join = split_list(values["join"].as<std::vector<std::string>>());
   options.manager = values["manager"].as<bool>();
   options.key_file = text_at(values, "key-file");
+  options.data = text_at(values, "data");
   options.run_dir = text_at(values, "run-dir");
   options.log_level = text_at(values, "log-level");
   options.ready_file = text_at(values, "ready-file");

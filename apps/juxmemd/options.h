@@ -20,6 +20,7 @@ struct DaemonOptions {
   std::vector<std::string> join;
   bool manager = false;
   std::uint64_t memory_bytes = 0;
+  std::string data;      // folder for what is kept on disk; empty: none
   std::string key_file;  // empty: no encryption
   std::string run_dir;  // empty: the user's usual place
   std::string log_level;

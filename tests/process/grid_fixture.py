@@ -13,12 +13,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 LIMIT_S = 120
 
 CODES = {
     "OK": 0, "EINVAL": 1, "ENOSPC": 3, "ENOENT": 4, "EBUSY": 10, "EAGAIN": 11, "ETIMEDOUT": 12, "EOWNERDEAD": 13,
-    "ENOTHELD": 14, "ECONN": 19, "ELIMIT": 23, "EKEY": 27,
+    "ENOTHELD": 14, "ECONN": 19, "ELIMIT": 23, "EKEY": 27, "ESHAPE": 7, "ELOST": 28,
 }
 NAMES = {number: name for name, number in CODES.items()}
 
@@ -97,10 +98,24 @@ class Client:
                 self.kill()
 
 
+def wait_until_gone(pid):
+    """Zombies count as gone: whoever started them may not care."""
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        try:
+            state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {pid} is still there")
+
+
 class Grid:
     """A local grid in a folder of its own."""
 
-    def __init__(self, bin_dir, sites, memory="256MiB", key=False):
+    def __init__(self, bin_dir, sites, memory="256MiB", key=False, data=False):
         self.bin_dir = bin_dir
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="jux-"))
         self.run_dir = self.dir / "run"
@@ -108,8 +123,10 @@ class Grid:
         os.environ.pop("JUXMEM_GRID", None)
         os.environ.pop("JUXMEM_KEY_FILE", None)
         self.clients = []
-        self.tool("grid", "start", "--local", "--sites", sites, "--memory", memory, "--dir", self.grid_dir,
-                  *(["--key"] if key else []))
+        self.started = []  # by this test itself
+        self.start_words = ["grid", "start", "--local", "--sites", sites, "--memory", memory, "--dir", self.grid_dir,
+                            *(["--key"] if key else []), *(["--data", self.dir / "data"] if data else [])]
+        self.tool(*self.start_words)
         if key:
             os.environ["JUXMEM_KEY_FILE"] = str(self.grid_key)
         self.load()
@@ -141,6 +158,29 @@ class Grid:
         self.clients.append(client)
         return client
 
+    def kill_all(self):
+        """As when the power fails, though what the system has in its cache stays."""
+        for row in self.providers.values():
+            os.kill(row["pid"], signal.SIGKILL)
+        for row in self.providers.values():
+            wait_until_gone(row["pid"])
+
+    def restart_provider(self, name):
+        """Kills one provider and starts it with the same command line; returns when it is ready."""
+        pid = self.providers[name]["pid"]
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        os.kill(pid, signal.SIGKILL)
+        wait_until_gone(pid)
+        with open(self.grid_dir / f"{name}.log", "ab") as log:
+            started = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.started.append(started)
+        assert json.loads(started.stdout.readline())["ready"]
+        self.providers[name]["pid"] = started.pid
+
+    def start_again(self):
+        self.tool(*self.start_words)
+        self.load()
+
     def signal(self, name, which):
         os.kill(self.providers[name]["pid"], which)
 
@@ -165,6 +205,9 @@ class Grid:
                 pass
         if (self.grid_dir / "grid.json").exists():
             self.tool("grid", "stop", "--dir", self.grid_dir)
+        for process in self.started:
+            process.kill()
+            process.wait()
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -2,6 +2,7 @@
  * "JUXMEM error number" and then what was asked for.
  *
  *   open URI LIMIT_MS         malloc SIZE SITES NODES  -> id      free ID            map ID
+ *   malloc_disk SIZE SITES NODES  -> id (kept on disk)
  *   acquire ID LIMIT_MS       acquire_read ID LIMIT_MS           try_acquire ID     release ID
  *   set ID NUMBER             get ID -> number                   add ID NUMBER -> number
  *   fill ID BYTE              check_fill ID -> byte, or -1 if the bytes differ
@@ -141,13 +142,14 @@ static int block_command(const char* word, juxmem_id id, uint64_t second, uint64
   return 1;
 }
 
-static void allocate(uint64_t size, uint32_t sites, uint32_t nodes) {
+static void allocate(uint64_t size, uint32_t sites, uint32_t nodes, juxmem_durability durability) {
   juxmem_attr attr;
   juxmem_id id = 0;
   int code = 0;
   juxmem_attr_init(&attr);
   attr.sites = sites;
   attr.nodes_per_site = nodes;
+  attr.durability = durability;
   code = juxmem_malloc(grid, size, &attr, &id);
   say_number(code, id);
 }
@@ -165,7 +167,9 @@ int main(void) {
     if (strcmp(word, "open") == 0) {
       say(open_grid(text, (int64_t)numbers[1]));
     } else if (strcmp(word, "malloc") == 0) {
-      allocate(numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2]);
+      allocate(numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2], JUXMEM_MEMORY);
+    } else if (strcmp(word, "malloc_disk") == 0) {
+      allocate(numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2], JUXMEM_DISK);
     } else if (strcmp(word, "publish") == 0) {
       say(juxmem_publish(grid, text, numbers[1]));
     } else if (strcmp(word, "lookup") == 0) {

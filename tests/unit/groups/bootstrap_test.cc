@@ -166,5 +166,35 @@ TEST_P(BootstrapProperty, EstablishedSetsNeverDiffer) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BootstrapProperty, testing::Range<std::uint64_t>(0, 300));
 
+// The one that has gone on from its folder meets nobody; it tells whoever asks which grid it is.
+TEST(Bootstrap, ManagerThatWasAboutToEstablishTheStoredGridTakesPart) {
+  Bootstrap a(kAddresses, kAddresses[0], 11, true);
+  Bootstrap b(kAddresses, kAddresses[1], 12, true);
+  Bootstrap c(kAddresses, kAddresses[2], 13, true);
+  let_meet({&a, &b});
+  b.on_hello(c.hellos().front().second);
+  let_meet({&a, &c});
+  for (const auto& [address, hello] : a.hellos()) b.on_hello(hello);
+  ASSERT_EQ(b.stage(), Bootstrap::Stage::kMeeting);
+  const auto asked = b.hellos().front().second;
+  b.on_hello(Bootstrap::answer_of_stored(asked, kAddresses[0], 21, b.grid()));
+  EXPECT_EQ(b.stage(), Bootstrap::Stage::kEstablished);
+  EXPECT_EQ(b.members(), (std::vector<std::uint64_t>{11, 12, 13}));
+}
+
+TEST(Bootstrap, ManagerWithAnEmptyFolderIsReplacedInAStoredGrid) {
+  Bootstrap b(kAddresses, kAddresses[1], 12, true);
+  const auto asked = b.hellos().front().second;
+  b.on_hello(Bootstrap::answer_of_stored(asked, kAddresses[0], 21, 77));
+  EXPECT_EQ(b.stage(), Bootstrap::Stage::kReplaced);
+}
+
+TEST(Bootstrap, ManagersWithAndWithoutFoldersDoNotMeet) {
+  Bootstrap a(kAddresses, kAddresses[0], 11, true);
+  Bootstrap b = manager(1, 12);
+  EXPECT_FALSE(b.on_hello(a.hellos().front().second).has_value());
+  EXPECT_NE(b.problem().find("--data"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace juxmem

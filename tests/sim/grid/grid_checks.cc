@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
+#include <utility>
 
 #include "consistency/coherence/holdings.h"
 #include "juxmem/provider/block_machine.h"
@@ -24,6 +25,7 @@ void GridChecks::set_managers(std::size_t count) {
 void GridChecks::learn_groups(const Provider& provider) {
   const CatalogView& catalog = provider.catalog();
   for (const wire::CatalogGroup& row : catalog.groups()) {
+    if (row.durability == Durability::kDisk) kept_on_disk_.insert(row.group);
     if (row.epoch != 1 || groups_.contains(row.group)) continue;
     std::vector<StreamMember> list;
     for (NodeId node : row.members) list.push_back({.node = node, .site = catalog.site_of(node)});
@@ -55,6 +57,7 @@ void GridChecks::forget_streams(NodeId node, const Provider* provider) {
       const auto member = row.members.find(node);
       if (member == row.members.end() || (replica != nullptr && replica->epoch() == epoch)) continue;
       member->second.stream = nullptr;
+      if (provider == nullptr) member->second.was_ended = true;
     }
   }
 }
@@ -112,6 +115,9 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
     }
   }
   auto [row, is_new] = epoch->second.members.try_emplace(provider.self());
+  if (row->second.has_forgotten && !replica.is_kept_on_disk()) {
+    return world_.fail(fmt::format("group {}: node {} takes part in an epoch in which its former life may have voted", number, provider.self()));
+  }
   Member& member = row->second;
   if (is_new) {
     member.handed_out = replica.base();
@@ -119,6 +125,10 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
     if (!is_newcomer) member.installed = replica.stats().snapshots_installed;
   }
   const Stream& stream = replica.stream();
+  if (std::exchange(member.was_ended, false) && replica.is_kept_on_disk() && !is_new) {
+    epoch->second.invariants.on_restarted(provider.self(), stream, replica.applied());
+    member = {.handed_out = replica.applied(), .installed = replica.stats().snapshots_installed};
+  }
   member.stream = &stream;
   member.is_able = !replica.is_catching_up() && (!is_newcomer || replica.applied() > 0);
   const ReplicaStats& stats = replica.stats();
@@ -172,7 +182,13 @@ void GridChecks::look_at_state(const Provider& provider, GroupId number, const R
 
 void GridChecks::note_state(const Replica& replica, Group& group) {
   if (replica.catalog() != nullptr) {
-    for (const auto& [of, row] : replica.catalog()->catalog().groups()) reserved_[of] = row.reserved_bytes;
+    for (const auto& [of, row] : replica.catalog()->catalog().groups()) {
+      if (row.lost) {
+        reserved_.erase(of);
+      } else {
+        reserved_[of] = row.reserved_bytes;
+      }
+    }
   } else {
     group.quota_bytes = replica.blocks()->quota_bytes();
   }
@@ -206,7 +222,19 @@ void GridChecks::check_streams(Epoch& epoch) {
 
 void GridChecks::ended(const Provider& provider) {
   providers_.erase(&provider);
+  forget_votes(provider);
   forget_streams(provider.self(), nullptr);
+}
+
+// A provider with a data folder comes back under its number.
+void GridChecks::forget_votes(const Provider& provider) {
+  for (auto& [number, group] : groups_) {
+    const auto& [last, epoch] = *group.epochs.rbegin();
+    const Replica* replica = provider.replica(number);
+    if (!epoch.quorums.index_of(provider.self()) || (replica != nullptr && replica->is_kept_on_disk())) continue;
+    const bool is_kept = replica == nullptr && kept_on_disk_.contains(number);
+    if (!is_kept) group.epochs.rbegin()->second.members[provider.self()].has_forgotten = true;
+  }
 }
 
 // Of the last epoch. In the first one everybody is able from the beginning.
@@ -215,7 +243,8 @@ std::uint64_t GridChecks::able_of(const Group& group, const std::set<NodeId>& li
   std::uint64_t set = 0;
   for (std::size_t i = 0; i < epoch.list.size(); ++i) {
     const auto member = epoch.members.find(epoch.list[i].node);
-    const bool is_able = number == 1 || (member != epoch.members.end() && member->second.is_able);
+    const bool is_known = member != epoch.members.end();
+    const bool is_able = is_known && member->second.has_forgotten ? false : number == 1 || (is_known && member->second.is_able);
     if (living.contains(epoch.list[i].node) && is_able) set |= 1ULL << i;
   }
   return set;

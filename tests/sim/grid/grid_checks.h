@@ -25,6 +25,8 @@ class GridChecks {
 
   // The root's members: the nodes 1 to `count`.
   void set_managers(std::size_t count);
+  // The managers have data folders.
+  void root_is_on_disk() { kept_on_disk_.insert(kRootGroup); }
   // To be called after every turn of a provider, and once before it ends.
   void after_turn(const Provider& provider);
   // The provider's life is over; its acceptors are lost.
@@ -51,6 +53,8 @@ class GridChecks {
     std::uint64_t installed = 0;  // snapshots
     bool complete = true;  // all it applied was seen; false once it has dropped an entry in the turn that decided it
     bool is_able = false;  // has the state that the epoch began with
+    bool was_ended = false;  // and if it is kept on disk, it may come back
+    bool has_forgotten = false;  // what it voted in this epoch: the node has another life now
   };
   struct Epoch {
     Epoch(std::vector<StreamMember> list, Instance base);
@@ -76,6 +80,7 @@ class GridChecks {
   // Those that an epoch begins with have the state.
   void check_beginning(GroupId number, const Group& group, const Epoch& before, const Epoch& begun);
   void forget_streams(NodeId node, const Provider* provider);
+  void forget_votes(const Provider& provider);
   void check_streams(Epoch& epoch);
   void note_state(const Replica& replica, Group& group);
   void check_quotas(const Provider& provider);
@@ -89,6 +94,7 @@ class GridChecks {
   std::uint64_t snapshots_installed_ = 0;
   std::map<GroupId, Group> groups_;
   std::set<const Provider*> providers_;  // that live
+  std::set<GroupId> kept_on_disk_;
   std::map<GroupId, std::uint64_t> reserved_;  // at the root's newest state
 };
 

@@ -13,7 +13,11 @@ void GridSim::next_fault() {
       if (!setup_is_done() && world_.now() < faults_until_ + 20'000 * kMs) return next_fault();
       return heal();
     }
-    cause_fault();
+    if (on_disk_ && !some_in_memory_ && crashes_ && setup_is_done() && disk_random_.chance(60'000)) {
+      lose_power_of_all();
+    } else {
+      cause_fault();
+    }
     next_fault();
   });
 }
@@ -98,6 +102,7 @@ void GridSim::cut_sites(TimeNs length) {
 
 void GridSim::crash_provider(SimProvider& victim, TimeNs down_for) {
   if (!crashes_ || victim.provider == nullptr) return;
+  if (on_disk_) return lose_power_of(victim, down_for);
   // The first managers keep nothing on disk: if all of them began anew at once they would begin another grid.
   const bool others_know = std::ranges::any_of(providers_, [&](const SimProvider& other) {
     return &other != &victim && other.manager && other.provider != nullptr && other.provider->self() != 0;

@@ -15,10 +15,11 @@ constexpr std::int64_t kHealSoonMs = 5'000;
 }  // namespace
 
 GridSim::GridSim(std::uint64_t seed, bool keep_trace)
-    : world_(seed, keep_trace), random_(world_.random().next()), link_random_(seed), network_(world_), checks_(world_) {
+    : world_(seed, keep_trace), random_(world_.random().next()), link_random_(seed), disk_random_(~seed), network_(world_), checks_(world_) {
   choose_grid();
   choose_network();
   choose_blocks();
+  choose_disks(seed);
 }
 
 GridSim::~GridSim() {
@@ -78,7 +79,8 @@ void GridSim::describe_groups() {
     }
     for (const wire::CatalogGroup& row : provider.provider->catalog().groups()) {
       world_.trace(fmt::format("{} knows group {} epoch {} members {} next {} held {} reserved {}", provider.name, row.group, row.epoch,
-                               fmt::join(row.members, " "), fmt::join(row.next, " "), fmt::join(row.held, " "), row.reserved_bytes));
+                               fmt::join(row.members, " "), fmt::join(row.next, " "), fmt::join(row.held, " "), row.reserved_bytes) +
+                   fmt::format(" vacant {}{}", fmt::join(row.vacant, " "), row.lost ? ", lost" : ""));
     }
     for (GroupId group : provider.provider->groups()) {
       const Replica* replica = provider.provider->replica(group);
@@ -121,9 +123,13 @@ void GridSim::start_provider(SimProvider& provider) {
   options.tell = [this, name = provider.name](const Notice& notice) {
     world_.trace(fmt::format("{}: {}", name, notice.text));
   };
+  if (provider.disk) provider.env->use_disk(*provider.disk);
   provider.provider = std::make_unique<Provider>(*provider.env, std::move(options));
   Provider* made = provider.provider.get();
-  provider.env->attach(made, [this, made] { checks_.after_turn(*made); });
+  provider.env->attach(made, [this, made, &provider] {
+    checks_.after_turn(*made);
+    deliver_in_time(provider);
+  });
   provider.env->run_turn([made] { made->start(); });
 }
 
@@ -138,6 +144,8 @@ void GridSim::end_provider(SimProvider& provider) {
   checks_.ended(*provider.provider);
   provider.provider.reset();
   provider.env.reset();
+  provider.disk_due = SimDisk::kNever;
+  if (provider.disk) provider.disk->crash(disk_random_.chance(500'000) ? Crash::kPower : Crash::kProcess);
 }
 
 void GridSim::start_client(std::size_t number) {

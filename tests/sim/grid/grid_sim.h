@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "juxmem/provider/provider.h"
+#include "tests/sim/disk/sim_disk.h"
 #include "tests/sim/grid/grid_checks.h"
 #include "tests/sim/grid/sim_client.h"
 #include "tests/sim/grid/sim_network.h"
@@ -17,6 +18,15 @@
 
 namespace juxmem::sim {
 
+class WorldClock final : public Clock {
+ public:
+  explicit WorldClock(const SimWorld& world) : world_(world) {}
+  TimeNs now() const override { return world_.now(); }
+
+ private:
+  const SimWorld& world_;
+};
+
 struct SimProvider {
   std::string name;
   std::string site;
@@ -24,6 +34,8 @@ struct SimProvider {
   HostId host = 0;
   bool manager = false;
   std::uint64_t lives = 0;
+  std::unique_ptr<SimDisk> disk;  // in seeds with data folders
+  TimeNs disk_due = SimDisk::kNever;  // when something of it is to complete
   std::unique_ptr<SimEnv> env;  // empty while it is down
   std::unique_ptr<Provider> provider;
 };
@@ -57,6 +69,12 @@ class GridSim {
   void choose_network();
   void choose_blocks();
 
+  // grid_disks.cc
+  void choose_disks(std::uint64_t seed);
+  void deliver_in_time(SimProvider& provider);
+  void lose_power_of(SimProvider& victim, TimeNs down_for);
+  void lose_power_of_all();
+
   // grid_faults.cc
   void next_fault();
   void next_link_fault();
@@ -74,8 +92,10 @@ class GridSim {
   void heal();
 
   SimWorld world_;
+  WorldClock disk_clock_{world_};
   Random random_;
   Random link_random_;  // of what concerns single links and the ways over sites
+  Random disk_random_;  // of what concerns data folders
   SimNetwork network_;
   GridChecks checks_;
   Timing timing_;
@@ -89,6 +109,8 @@ class GridSim {
   std::uint32_t sites_ = 1;
   TimeNs faults_until_ = 0;
   TimeNs fault_pause_max_ = 0;
+  bool on_disk_ = false;  // all providers have data folders
+  bool some_in_memory_ = false;  // but not all blocks are kept there
   bool crashes_ = false;
   bool long_absences_ = false;
   bool may_lose_quorums_ = false;

@@ -83,7 +83,7 @@ void SimClient::next() {
 
 void SimClient::make_block(SharedBlock& block) {
   begin("malloc " + block.name, some_limit_ms());
-  const AllocateSpec spec{.size_bytes = block.part_bytes * kParts, .shape = block.shape, .meta = Buffer::copy_of(block.name)};
+  const AllocateSpec spec{.size_bytes = block.part_bytes * kParts, .shape = block.shape, .durability = block.durability, .meta = Buffer::copy_of(block.name)};
   core_->allocate(spec, call_limit_ms_, [this, &block](Result<BlockId> id) {
     if (!id) {
       if (!is_allowed(id.error(), "malloc")) return;

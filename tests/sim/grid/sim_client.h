@@ -22,6 +22,7 @@ struct SharedBlock {
   std::string name;
   std::uint64_t part_bytes = kPageBytes;
   Shape shape;
+  Durability durability = Durability::kMemory;
   BlockId id = 0;              // 0: not made yet
   Version version_seen = 0;    // the highest version any finished call has returned
   std::deque<HistoryOp> history;

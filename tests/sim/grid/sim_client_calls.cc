@@ -14,7 +14,7 @@ namespace {
 // Errors that a grid in trouble may answer; each says whether the call surely did nothing.
 bool is_trouble(Code code) {
   return code == Code::kTimedOut || code == Code::kBusy || code == Code::kTryAgain || code == Code::kOwnerDead ||
-         code == Code::kUnreachable;
+         code == Code::kUnreachable || code == Code::kLost;
 }
 
 }  // namespace
@@ -108,7 +108,7 @@ void SimClient::settle_section(std::size_t number, HistoryOp& op, const PartValu
   }
   if (wrote) copies_.erase(number);
   if (!is_allowed(version.error(), "release")) return;
-  const bool unknown = version.error().code == Code::kTryAgain || version.error().code == Code::kTimedOut;
+  const bool unknown = version.error().code == Code::kTryAgain || version.error().code == Code::kTimedOut || version.error().code == Code::kLost;
   if (!unknown) {
     op.written = kNoValues;
     op.returned = world_.now();
@@ -163,7 +163,7 @@ void SimClient::write_once(std::size_t number) {
                    saw_version(block, *version, 0, "write");
                  } else if (!is_allowed(version.error(), "write")) {
                    return;
-                 } else if (version.error().code != Code::kTryAgain) {
+                 } else if (version.error().code != Code::kTryAgain && version.error().code != Code::kLost) {
                    op.written = kNoValues;
                    op.returned = world_.now();
                  }
@@ -206,7 +206,7 @@ void SimClient::try_names() {
 // A block of its own: what was written is read, and once freed it is gone.
 void SimClient::try_own_block() {
   begin("malloc of its own", some_limit_ms());
-  const AllocateSpec spec{.size_bytes = 5000, .shape = blocks_.front().shape, .meta = {}};
+  const AllocateSpec spec{.size_bytes = 5000, .shape = blocks_.front().shape, .durability = blocks_.front().durability, .meta = {}};
   core_->allocate(spec, call_limit_ms_, [this](Result<BlockId> id) {
     if (!id) {
       if (!is_allowed(id.error(), "malloc")) return;

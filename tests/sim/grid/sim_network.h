@@ -94,6 +94,8 @@ class SimEnv final : public Env, private Network, private Clock {
   SimEnv& operator=(const SimEnv&) = delete;
 
   void attach(Handler* handler, std::function<void()> after_turn);
+  // The data folder, which outlives it.
+  void use_disk(Disk& disk) { disk_ = &disk; }
   // The process does not run until then; packets and timers wait.
   void pause_until(TimeNs when) { paused_until_ = when; }
   bool is_paused() const;
@@ -105,6 +107,7 @@ class SimEnv final : public Env, private Network, private Clock {
 
   Network& network() override { return *this; }
   Clock& clock() override { return *this; }
+  Disk* disk() override { return disk_; }
   std::uint64_t random() override { return random_.next(); }
   void wake_at(TimeNs when) override;
 
@@ -126,6 +129,7 @@ class SimEnv final : public Env, private Network, private Clock {
   Random random_;
   std::uint64_t number_ = 0;
   Handler* handler_ = nullptr;
+  Disk* disk_ = nullptr;
   std::function<void()> after_turn_;
   TimeNs paused_until_ = 0;
   std::uint64_t wakes_ = 0;

@@ -116,7 +116,7 @@ void GridSim::start_provider(SimProvider& provider) {
                           .address = provider.address,
                           .incarnation = provider.lives * 1000 + 1 + random_.below(999),
                           .capacity_bytes = 1ULL << 30,
-                          .manager = provider.manager,
+                          .manager = provider.manager && !knows_only_itself(provider),
                           .managers = contacts_of(provider),
                           .timing = timing_,
                           .limits = limits_};
@@ -135,8 +135,13 @@ void GridSim::start_provider(SimProvider& provider) {
 
 // Managers know each other; others need anybody's address.
 std::vector<std::string> GridSim::contacts_of(const SimProvider& provider) {
-  if (provider.manager || !joins_anybody_) return managers_;
+  if (!knows_only_itself(provider) && (provider.manager || !joins_anybody_)) return managers_;
   return {providers_[random_.below(providers_.size())].address, providers_[random_.below(providers_.size())].address, managers_.front()};
+}
+
+// A grid's only first manager may have lost its seat to somebody else: people tell it of others.
+bool GridSim::knows_only_itself(const SimProvider& provider) const {
+  return on_disk_ && provider.manager && provider.lives > 1 && managers_.size() == 1;
 }
 
 void GridSim::end_provider(SimProvider& provider) {

@@ -53,6 +53,7 @@ class GridSim {
   // grid_sim.cc
   void start_provider(SimProvider& provider);
   std::vector<std::string> contacts_of(const SimProvider& provider);
+  bool knows_only_itself(const SimProvider& provider) const;
   void end_provider(SimProvider& provider);
   void start_client(std::size_t number);
   bool setup_is_done() const;

@@ -29,7 +29,13 @@ void GridChecks::learn_groups(const Provider& provider) {
     if (row.epoch != 1 || groups_.contains(row.group)) continue;
     std::vector<StreamMember> list;
     for (NodeId node : row.members) list.push_back({.node = node, .site = catalog.site_of(node)});
-    groups_[row.group].epochs.emplace(1, Epoch(std::move(list), 0));
+    Epoch& first = groups_[row.group].epochs.emplace(1, Epoch(std::move(list), 0)).first->second;
+    if (row.durability == Durability::kDisk) continue;
+    // Who has died before and comes back from a data folder cannot tell whether it was before.
+    for (NodeId node : row.members) {
+      const bool lives = std::ranges::any_of(providers_, [node](const Provider* one) { return one->self() == node; });
+      if (!lives) first.members[node].may_be_absent = true;
+    }
   }
 }
 
@@ -124,6 +130,7 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
     member.complete = !is_newcomer;
     if (!is_newcomer) member.installed = replica.stats().snapshots_installed;
   }
+  member.may_be_absent = false;
   const Stream& stream = replica.stream();
   if (std::exchange(member.was_ended, false) && replica.is_kept_on_disk() && !is_new) {
     epoch->second.invariants.on_restarted(provider.self(), stream, replica.applied());
@@ -244,7 +251,7 @@ std::uint64_t GridChecks::able_of(const Group& group, const std::set<NodeId>& li
   for (std::size_t i = 0; i < epoch.list.size(); ++i) {
     const auto member = epoch.members.find(epoch.list[i].node);
     const bool is_known = member != epoch.members.end();
-    const bool is_able = is_known && member->second.has_forgotten ? false : number == 1 || (is_known && member->second.is_able);
+    const bool is_able = is_known && (member->second.has_forgotten || member->second.may_be_absent) ? false : number == 1 || (is_known && member->second.is_able);
     if (living.contains(epoch.list[i].node) && is_able) set |= 1ULL << i;
   }
   return set;

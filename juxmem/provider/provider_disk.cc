@@ -143,9 +143,10 @@ void ProviderCore::joined_with_journal() {
 
 // ---- managers' later lives -------------------------------------------------------------------------------------------------
 
-// What it has promised as a manager it remembers, so its votes count before the catalog knows of its new life.
+// It speaks as this node because it remembers being a manager, perhaps of long ago, so its votes count before the catalog knows of its new
+// life; or a newer catalog names it.
 bool ProviderCore::is_later_life(const wire::CatalogProvider& row, std::uint64_t incarnation) const {
-  if (row.store == 0 || !catalog_.is_manager(row.node) || incarnation < row.incarnation) return false;
+  if (row.store == 0 || incarnation < row.incarnation) return false;
   const auto heard = lives_.find(row.node);
   return heard == lives_.end() || incarnation >= heard->second;
 }

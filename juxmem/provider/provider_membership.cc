@@ -45,7 +45,8 @@ void Membership::on_root_coordinator(TimeNs now, NodeId coordinator) {
 
 void Membership::on_manager_list(TimeNs now, const wire::ManagerList& list) {
   if (self_ != 0) return;
-  if (what_.manager) return on_root_coordinator(now, list.coordinator);
+  if (what_.manager) on_root_coordinator(now, list.coordinator);
+  if (what_.manager && what_.store == 0) return;
   for (std::size_t i = 0; i < list.nodes.size(); ++i) {
     const std::string& address = list.addresses[i];
     const bool is_known = std::ranges::find(contacts_, address) != contacts_.end();
@@ -71,7 +72,9 @@ const std::string* Membership::next_contact(std::size_t& turn) const {
 
 void Membership::send_join() {
   const wire::GroupMessage join(wire::Join{what_, grid_});
-  if (what_.manager) {
+  // Who remembers being a manager may have been none for long.
+  const bool asks_managers = what_.manager && (what_.store == 0 || (++joins_ & 1) != 0);
+  if (asks_managers) {
     const NodeId asked = coordinator_ != 0 ? coordinator_ : next_manager(reports_);
     if (asked != 0) outbox_.to_any_life(asked, join);
     coordinator_ = 0;  // asked once; another answer names it again

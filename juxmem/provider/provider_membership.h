@@ -70,6 +70,7 @@ class Membership {
   NodeId coordinator_ = 0;  // of the root, as believed
   // Each goes round by itself: a common round would bring the rarer questions always to the same managers.
   std::size_t reports_ = 0;
+  std::uint64_t joins_ = 0;
   std::size_t watches_ = 0;
   std::uint64_t progress_ = 0;
   TimeNs join_at_ = 0;

@@ -104,6 +104,8 @@ void Outbox::to_any_life(NodeId node, wire::Message message) {
     local_.push_back(std::move(message));
   } else if (const PeerId peer = peer_of(node); peer != 0) {
     to_peer(peer, std::move(message));
+  } else if (const auto found = heard_.find(node); found != heard_.end()) {
+    to_peer(found->second, std::move(message));
   } else {
     ++without_route_;
   }

@@ -1,6 +1,9 @@
 // Grids whose providers have data folders: what completes when, and lives that end anywhere.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
+
 #include "tests/sim/grid/grid_sim.h"
 
 namespace juxmem::sim {
@@ -15,7 +18,7 @@ void GridSim::choose_disks(std::uint64_t seed) {
   for (SharedBlock& block : blocks_) {
     block.durability = some_in_memory_ && disk_random_.chance(700'000) ? Durability::kMemory : Durability::kDisk;
   }
-  const TimeNs slowest = disk_random_.chance(300'000) ? 20 * kMs : 2 * kMs;
+  const TimeNs slowest = std::array{2 * kMs, 2 * kMs, 20 * kMs, 100 * kMs}[disk_random_.below(4)];
   for (SimProvider& provider : providers_) {
     provider.disk = std::make_unique<SimDisk>(SimDiskOptions{.seed = seed * 64 + provider.host, .latency_max_ns = slowest}, disk_clock_);
   }

@@ -13,7 +13,7 @@ void GridSim::next_fault() {
       if (!setup_is_done() && world_.now() < faults_until_ + 20'000 * kMs) return next_fault();
       return heal();
     }
-    if (on_disk_ && !some_in_memory_ && crashes_ && setup_is_done() && disk_random_.chance(60'000)) {
+    if (on_disk_ && !some_in_memory_ && crashes_ && setup_is_done() && disk_random_.chance(150'000)) {
       lose_power_of_all();
     } else {
       cause_fault();

@@ -8,6 +8,7 @@
 #include "groups/catalog/catalog.h"
 #include "groups/catalog/refusal.h"
 #include "groups/node_lists.h"
+#include "juxmem/base/mutant.h"
 
 namespace juxmem {
 // Nullopt: it comes for the first time.
@@ -49,7 +50,7 @@ std::optional<wire::Reply> Catalog::rejoin(Instance instance, const wire::JoinPr
 void Catalog::vacate_seats(NodeId node, const wire::JoinProvider& command) {
   for (auto& [number, group] : groups_) {
     const bool remembers = group.durability == Durability::kDisk && (command.whole || contains(command.kept, number));
-    if (remembers || group.lost || !contains(holders_of(group), node)) continue;
+    if (remembers || group.lost || !contains(holders_of(group), node) || mutant("vote_after_amnesia")) continue;
     const auto known = std::ranges::find(group.vacant, node);
     if (known == group.vacant.end()) {
       group.vacant.push_back(node);

@@ -251,7 +251,8 @@ std::uint64_t GridChecks::able_of(const Group& group, const std::set<NodeId>& li
   for (std::size_t i = 0; i < epoch.list.size(); ++i) {
     const auto member = epoch.members.find(epoch.list[i].node);
     const bool is_known = member != epoch.members.end();
-    const bool is_able = is_known && (member->second.has_forgotten || member->second.may_be_absent) ? false : number == 1 || (is_known && member->second.is_able);
+    const bool lacks_votes = is_known && (member->second.has_forgotten || member->second.may_be_absent);
+    const bool is_able = !lacks_votes && (number == 1 || (is_known && member->second.is_able));
     if (living.contains(epoch.list[i].node) && is_able) set |= 1ULL << i;
   }
   return set;

@@ -29,7 +29,7 @@ build: setup ## compile everything into ./build
 	@$(QUIET_CONFIGURE) -B $(BUILD)
 	@ninja -C $(BUILD) --quiet
 
-run: build ## heat diffusion over the world's outlines: a grid, two MPI jobs, providers killed meanwhile
+run: build ## heat diffusion over the world's outlines: a grid, two MPI jobs, providers and then the whole grid killed meanwhile
 	@$(BUILD)/bin/heat_run
 
 test: ## everything that .ci/run checks (under 20 minutes on 2 cores)
@@ -46,6 +46,7 @@ bench: ## measure against the floor and against peers (BENCHMARKS.md)
 	@$(BUILD)/bin/log_bench $(BUILD)
 	@$(BUILD)/bin/section_bench
 	@python3 tests/wan/wan_bench.py $(BUILD)/bin
+	@$(BUILD)/bin/disk_bench --folder $(BUILD)
 	@$(BUILD)/bin/recovery_bench --out $(BUILD)/bench
 	@$(BUILD)/bin/recovery_bench --out $(BUILD)/bench --coordinator
 

@@ -121,6 +121,7 @@ Result<juxmem_id> Importer::make_block(const DatasetMeta& meta, std::uint64_t si
   juxmem_attr_init(&attr);
   attr.sites = options_.sites;
   attr.nodes_per_site = options_.nodes_per_site;
+  attr.durability = options_.durability;
   attr.meta = encoded->data();
   attr.meta_bytes = encoded->size();
   juxmem_id block = 0;

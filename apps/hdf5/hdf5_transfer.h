@@ -27,6 +27,7 @@ struct ImportOptions {
   std::string prefix;           // names are PREFIX/dataset/path; must not be empty
   std::uint32_t sites = 1;
   std::uint32_t nodes_per_site = 1;
+  juxmem_durability durability = JUXMEM_MEMORY;
   bool replace = false;         // unpublish and free what is published under the same name
 };
 

@@ -1,8 +1,7 @@
-// The main job: a grid of two sites, real input, two MPI jobs that share it, providers killed meanwhile; the result compared bit for
-// bit with a serial computation.
-#include <signal.h>
-
+// The main job: a grid of two sites, real input, two MPI jobs that share it; providers are killed meanwhile, then all of them at once and
+// started again from their disks; the result compared bit for bit with a serial computation.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -61,6 +60,7 @@ class MainJob {
   Result<json> status() const;
   Status kill_two_providers();
   Status kill_provider(const LocalProvider& provider, const char* role);
+  Status switch_off_and_on();
   Status wait_for_jobs(Process& job, Process& watch);
   Result<bool> compare();
   Status summarise(bool identical);
@@ -72,6 +72,7 @@ class MainJob {
   LocalGrid grid_;
   std::string uri_;
   std::vector<std::string> killed_;  // names
+  double away_seconds_ = 0;          // from the first kill of the whole grid until it served again
   bool sites_differ_ = false;
   json summary_;
 };
@@ -96,9 +97,12 @@ Status MainJob::start_grid() {
     if (name.starts_with("frame-") || name.ends_with(".json") || name.ends_with(".csv")) fs::remove(entry.path(), failed);
   }
   const std::string dir = fs::absolute(fs::path(options_.out) / "grid").string();
-  say("1. a grid of the sites " + options_.sites + " on this machine");
+  const std::string data = dir + "/data";
+  fs::remove_all(data, failed);
+  say("1. a grid of the sites " + options_.sites + " on this machine, which keeps its blocks on disk");
   const auto started = output_of(
-      {JUXMEM_CLI, "grid", "start", "--local", "--sites", options_.sites, "--memory", options_.memory, "--dir", dir}, {}, kCommandLimitMs);
+      {JUXMEM_CLI, "grid", "start", "--local", "--sites", options_.sites, "--memory", options_.memory, "--dir", dir, "--data", data}, {},
+      kCommandLimitMs);
   if (!started) return std::unexpected(started.error());
   started_ = true;
   grid_.dir = dir;
@@ -110,7 +114,7 @@ Status MainJob::start_grid() {
 }
 
 Status MainJob::import_outlines() {
-  const auto imported = output_of({JUXMEM_CLI, "import", options_.outlines, kOutlinesPrefix, "--copies", "1x3"}, settings(), kCommandLimitMs);
+  const auto imported = output_of({JUXMEM_CLI, "import", options_.outlines, kOutlinesPrefix, "--copies", "1x3", "--disk"}, settings(), kCommandLimitMs);
   if (!imported) return std::unexpected(imported.error());
   std::string lines = *imported;
   while (!lines.empty() && lines.back() == '\n') lines.pop_back();
@@ -164,7 +168,7 @@ const LocalProvider* MainJob::provider_of(std::uint32_t node, const json& docume
 }
 
 Status MainJob::kill_provider(const LocalProvider& provider, const char* role) {
-  if (kill(provider.pid, SIGKILL) != 0) return fail(Code::kIo, "cannot kill " + provider.name + ": " + std::strerror(errno));
+  if (Status crashed = grid_.crash({provider.name}); !crashed) return crashed;
   say("   killed " + provider.name + " (pid " + std::to_string(provider.pid) + "): " + role);
   killed_.push_back(provider.name);
   return {};
@@ -194,6 +198,20 @@ Status MainJob::kill_two_providers() {
     return kill_provider(grid_.providers[rank], ("agent of rank " + std::to_string(rank)).c_str());
   }
   return fail(Code::kInternal, "no rank has its agent on the other site");
+}
+
+// All providers; the two that were killed before are started again, too.
+Status MainJob::switch_off_and_on() {
+  const auto begun = std::chrono::steady_clock::now();
+  std::vector<std::string> names;
+  for (const LocalProvider& provider : grid_.providers) names.push_back(provider.name);
+  if (Status crashed = grid_.crash(names); !crashed) return crashed;
+  if (Status started = grid_.start_again(names, kCommandLimitMs); !started) return started;
+  away_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  char text[96];
+  std::snprintf(text, sizeof text, "   all %zu providers killed and started again from disk within %.1f s", names.size(), away_seconds_);
+  say(text);
+  return {};
 }
 
 Status MainJob::wait_for_jobs(Process& job, Process& watch) {
@@ -248,6 +266,8 @@ Status MainJob::summarise(bool identical) {
   summary_["identical"] = identical;
   summary_["providers_killed"] = killed_.size();
   summary_["killed"] = killed_;
+  summary_["grid_switched_off"] = true;
+  summary_["grid_away_ms"] = away_seconds_ * 1000;
   summary_["picture"] = options_.out + picture;
   const std::string path = options_.out + "/summary.json";
   std::ofstream out(path);
@@ -256,12 +276,13 @@ Status MainJob::summarise(bool identical) {
   if (!fs::exists(options_.out + picture)) return fail(Code::kIo, "job two drew no picture of the last step");
 
   const auto number = [&](const char* name) { return summary_.value(name, 0.0); };
-  std::printf("5. the field is %s the serial computation's\n\n", identical ? "bit for bit" : "NOT");
+  std::printf("6. the field is %s the serial computation's\n\n", identical ? "bit for bit" : "NOT");
   std::printf("  steps              %10.0f\n", number("steps"));
   std::printf("  blocks             %10.0f   %.1f MB shared\n", number("blocks"), number("bytes_shared") / 1e6);
   std::printf("  sections           %10.0f   %.0f exclusive, %.0f shared, %.0f repeated, %.0f lost\n", number("sections"),
               number("sections_exclusive"), number("sections_shared"), number("sections_repeated"), number("sections_lost"));
   std::printf("  providers killed   %10.0f\n", number("providers_killed"));
+  std::printf("  switched off       %10.0f ms until all providers served again from their disks\n", number("grid_away_ms"));
   std::printf("  acquire         p50 %7.0f us   p99 %.0f us\n", number("acquire_us_p50"), number("acquire_us_p99"));
   std::printf("  release         p50 %7.0f us   p99 %.0f us\n", number("release_us_p50"), number("release_us_p99"));
   std::printf("  longest stall      %10.0f ms\n\n", number("longest_stall_ms"));
@@ -288,6 +309,9 @@ Result<bool> MainJob::run() {
   if (Status reached = wait_for_progress(*job, options_.steps / 3); !reached) return std::unexpected(reached.error());
   say("4. a third of the steps is done: two providers die");
   if (Status killed = kill_two_providers(); !killed) return std::unexpected(killed.error());
+  if (Status reached = wait_for_progress(*job, options_.steps / 3 * 2); !reached) return std::unexpected(reached.error());
+  say("5. two thirds are done: the whole grid is switched off");
+  if (Status switched = switch_off_and_on(); !switched) return std::unexpected(switched.error());
   if (Status ended = wait_for_jobs(*job, *watch); !ended) return std::unexpected(ended.error());
 
   const auto identical = compare();
@@ -301,7 +325,7 @@ int run_main(int argc, char** argv) {
   ProgramOptions line("heat_run",
                       "Usage: heat_run [options]\n"
                       "Starts a grid of two sites, imports the outlines of the world's countries, lets two MPI jobs share a heat field,\n"
-                      "kills two providers meanwhile and compares the result with a serial computation.");
+                      "kills two providers meanwhile, then all of them and starts them again from disk, and compares the result with a serial computation.");
   line.add()("short", options::bool_switch(&wanted.brief), "a small map and few steps (for tests)")(
       "steps", options::value(&wanted.steps), "time steps (900; short: 120)")(
       "out", options::value(&wanted.out)->default_value(wanted.out), "folder for the results")(

@@ -75,15 +75,18 @@ Result<SharedBlock> SharedBlock::create(juxmem_grid* grid, const std::string& na
                                         SectionStats* stats) {
   juxmem_attr attr;
   juxmem_attr_init(&attr);
-  // All of the local grid's nodes; smaller grids get what they have.
+  // All of the local grid's nodes; smaller grids get what they have. On disk where the providers have one: the jobs go on when all of the grid
+  // was switched off.
   constexpr std::pair<std::uint32_t, std::uint32_t> kShapes[] = {{2, 3}, {1, 3}, {1, 1}};
   juxmem_id id = 0;
   int code = JUXMEM_ESHAPE;
-  for (const auto& [sites, nodes] : kShapes) {
-    attr.sites = sites;
-    attr.nodes_per_site = nodes;
-    code = juxmem_malloc(grid, kHeaderBytes + content_bytes, &attr, &id);
-    if (code != JUXMEM_ESHAPE) break;
+  for (const juxmem_durability durability : {JUXMEM_DISK, JUXMEM_MEMORY}) {
+    attr.durability = durability;
+    for (const auto& [sites, nodes] : kShapes) {
+      attr.sites = sites;
+      attr.nodes_per_site = nodes;
+      if (code == JUXMEM_ESHAPE) code = juxmem_malloc(grid, kHeaderBytes + content_bytes, &attr, &id);
+    }
   }
   if (code != JUXMEM_OK) return grid_error(code, "cannot allocate " + name);
   code = juxmem_publish(grid, name.c_str(), id);

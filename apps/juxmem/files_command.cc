@@ -44,6 +44,7 @@ int import_command(const Arguments& arguments) {
                    "  juxmem import ocean.nc\n  juxmem import results.h5 run7/results --copies 2x3\n");
   line.add_grid_option();
   line.options()("copies", po::value<std::string>()->default_value("1x1"), "SITESxNODES: on how many nodes of how many sites")(
+      "disk", "acknowledged means on stable storage; for grids whose providers keep data on disk")(
       "replace", "replace what is published under the same names");
   if (const auto ended = line.parse(arguments, 1, 2)) return *ended;
   const std::string& file = line.operands().front();
@@ -52,6 +53,7 @@ int import_command(const Arguments& arguments) {
   while (options.prefix.ends_with('/')) options.prefix.pop_back();
   if (options.prefix.empty()) return line.wrong("PREFIX is empty");
   options.replace = line.has("replace");
+  options.durability = line.has("disk") ? JUXMEM_DISK : JUXMEM_MEMORY;
   if (!parse_copies(line.text("copies"), options.sites, options.nodes_per_site)) {
     return line.wrong("--copies: '" + line.text("copies") + "' is not of the form SITESxNODES, like 2x3");
   }

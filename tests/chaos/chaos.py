@@ -14,10 +14,12 @@ import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 
+import chaos_disk
 import chaos_grid
 import chaos_net
 from chaos_grid import Failed
@@ -37,6 +39,7 @@ class Blocks:
 
     def __init__(self, grid, clients, folder):
         self.grid, self.clients, self.folder = grid, clients, folder
+        self.durability = "memory" if grid.disks is None else "disk"
         self.generation = 0
         self.waiting = collections.deque()  # (generation, blocks)
         self.words = []
@@ -55,7 +58,8 @@ class Blocks:
         self.words = []
         for sites, nodes in SHAPES:
             for kind, count in KINDS:
-                done = self.grid.run(self.grid.bin_dir / "chaos_client", "allocate", self.grid.uri(), kind, count, sites, nodes, "memory")
+                done = self.grid.run(self.grid.bin_dir / "chaos_client", "allocate", self.grid.uri(), kind, count, sites, nodes,
+                                     self.durability)
                 self.words += [f"{block}:{kind}" for block in done.stdout.split()]
         for client in self.clients:
             client.give(self.generation, self.words)
@@ -75,11 +79,12 @@ class Blocks:
 
 
 class Chaos:
-    def __init__(self, bin_dir, folder, network, seed):
+    def __init__(self, bin_dir, folder, network, disks, seed):
         self.dice = random.Random(seed)
         self.folder = folder
         self.network = network
-        self.grid = chaos_grid.Grid(bin_dir, folder, network, ENVIRONMENT)
+        self.disks = disks
+        self.grid = chaos_grid.Grid(bin_dir, folder, network, disks, ENVIRONMENT)
         for site, count, managers in SITES:
             for number in range(1, count + 1):
                 self.grid.add(f"{site}-{number}", site, number <= managers)
@@ -116,6 +121,10 @@ class Chaos:
                   (self.stop_the_grid, 1)]
         if self.network.can_partition:
             faults.append((self.isolate_provider, 3))
+        if self.disks is not None:
+            faults.append((self.kill_the_grid, 2))
+            if self.disks.can_hurt:
+                faults += [(self.fill_disk, 2), (self.freeze_disk, 2)]
         if self.extras < EXTRAS_MAX:
             faults.append((self.add_provider, 1))
         names, weights = zip(*faults)
@@ -156,7 +165,7 @@ class Chaos:
 
     def kill_provider(self):
         name = self.victim(may_lose_manager=True)
-        if self.grid.providers[name].is_manager:
+        if self.grid.providers[name].is_manager and self.disks is None:
             self.lost_managers.add(name)
             self.grid.providers[name].is_manager = False
         away = self.dice.choice([0, self.dice.uniform(0, 2), self.dice.uniform(2, 6)])
@@ -213,6 +222,44 @@ class Chaos:
         self.announced.append((begun, time.monotonic_ns()))
         self.say(f"served again within {took:.1f} s")
 
+    def kill_the_grid(self):
+        """Announced: all at once, and all again from their disks."""
+        away = self.dice.uniform(0, 2)
+        self.say(f"kill all providers, back in {away:.1f} s (announced)")
+        begun = time.monotonic_ns()
+        names = [row.name for row in self.grid.running()]
+        for name in names:
+            self.grid.signal(name, signal.SIGKILL)
+        for name in names:
+            self.grid.end_of(name)
+        time.sleep(away)
+        self.dice.shuffle(names)
+        for name in names:
+            self.grid.start(name)
+        took, _ = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
+        self.announced.append((begun, time.monotonic_ns()))
+        self.say(f"served again within {took:.1f} s")
+
+    # ---- disks ----------------------------------------------------------------------------------------------------------
+
+    def fill_disk(self):
+        name = self.any_provider()
+        away = self.dice.uniform(0.5, 5)
+        self.say(f"fill the disk of {name} for {away:.1f} s")
+        self.disks.fill(name)
+        self.live(away)
+        self.disks.clear(name)
+
+    def freeze_disk(self):
+        name = self.any_provider()
+        away = self.dice.choice([self.dice.uniform(0.1, 1), self.dice.uniform(1, 5)])
+        self.say(f"freeze the disk of {name} for {away:.1f} s")
+        self.disks.freeze(name)
+        try:
+            self.live(away)
+        finally:
+            self.disks.thaw(name)
+
     # ---- clients ------------------------------------------------------------------------------------------------------
 
     def start_client(self, client):
@@ -268,22 +315,32 @@ class Chaos:
             if client.process is not None and client.process.poll() is None:
                 client.process.kill()
         self.grid.stop()
+        if self.disks is not None:
+            self.disks.end()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("programs", help="folder with juxmemd, juxmem, chaos_client and chaos_check")
-    parser.add_argument("--minutes", type=float, default=10, help="how long faults are made (10)")
-    parser.add_argument("--seed", type=int, default=None, help="of the nemesis and the clients (default: a new one)")
-    options = parser.parse_args()
-    seed = options.seed if options.seed is not None else int(os.environ.get("SEED", time.time_ns() % 100000))
+def run_each(options, seed):
+    """Grids in memory and on disk, one after the other; each has half of the time."""
+    codes = []
+    for kept in ("memory", "disk"):
+        words = [options.programs, "--minutes", f"{options.minutes / 2:g}", "--seed", str(seed), "--kept", kept]
+        codes.append(subprocess.run([sys.executable, *sys.argv[:1], *words], check=False).returncode)
+        print(flush=True)
+    return max(codes)
+
+
+def run_one(options, seed):
     partitions = chaos_net.enter()
-    print(f"seed {seed}; again: {sys.argv[0]} {options.programs} --minutes {options.minutes:g} --seed {seed}", flush=True)
+    print(f"blocks kept {'in memory' if options.kept == 'memory' else 'on disk'}, seed {seed}; again: {sys.argv[0]} {options.programs} "
+          f"--minutes {options.minutes:g} --seed {seed} --kept {options.kept}", flush=True)
     if not partitions:
         print("no right to make network namespaces (be root): partitions are left out", flush=True)
     network = chaos_net.Bridge() if partitions else chaos_net.Loopback()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="jux-chaos-"))
-    chaos = Chaos(pathlib.Path(options.programs).resolve(), folder, network, seed)
+    disks = chaos_disk.Disks(folder, partitions) if options.kept == "disk" else None
+    chaos = Chaos(pathlib.Path(options.programs).resolve(), folder, network, disks, seed)
+    if disks is not None and not disks.can_hurt:
+        print("no right to mount (be root): no disk is filled or frozen", flush=True)
     good = False
     try:
         chaos.run(options.minutes * 60)
@@ -299,7 +356,18 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"histories and logs: {folder}")
-    sys.exit(0 if good else 1)
+    return 0 if good else 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", help="folder with juxmemd, juxmem, chaos_client and chaos_check")
+    parser.add_argument("--minutes", type=float, default=10, help="how long faults are made (10)")
+    parser.add_argument("--seed", type=int, default=None, help="of the nemesis and the clients (default: a new one)")
+    parser.add_argument("--kept", choices=["memory", "disk", "both"], default="both", help="where the blocks are kept (both, one after the other)")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else int(os.environ.get("SEED", time.time_ns() % 100000))
+    sys.exit(run_each(options, seed) if options.kept == "both" else run_one(options, seed))
 
 
 BEGUN = time.monotonic()

@@ -21,13 +21,15 @@ class Provider:
         self.process = None
         self.lives = 0
         self.node = None  # of its present life, once a status has told
+        self.started_at = 0.0
 
 
 class Grid:
     """Providers, one per node of the network; what goes wrong with them is up to the caller."""
 
-    def __init__(self, bin_dir, folder, network, environment):
-        self.bin_dir, self.folder, self.network = bin_dir, folder, network
+    def __init__(self, bin_dir, folder, network, disks, environment):
+        """`disks`: None keeps everything in memory."""
+        self.bin_dir, self.folder, self.network, self.disks = bin_dir, folder, network, disks
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("JUXMEM_")}
         self.environment.update(environment, JUXMEM_RUN_DIR=str(folder / "run"))
         self.providers = {}
@@ -36,6 +38,8 @@ class Grid:
 
     def add(self, name, site, is_manager=False):
         self.network.add(name)
+        if self.disks is not None:
+            self.disks.add(name)
         self.providers[name] = Provider(name, site, is_manager)
 
     def start_all(self):
@@ -46,10 +50,13 @@ class Grid:
     def start(self, name):
         provider = self.providers[name]
         provider.lives += 1
+        provider.started_at = time.monotonic()
         words = [str(self.bin_dir / "juxmemd"), "--name", name, "--site", provider.site, "--listen", self.network.address(name),
                  "--join", self.managers, "--memory", "256MiB"]
         if provider.is_manager:
             words.append("--manager")
+        if self.disks is not None:
+            words += ["--data", str(self.disks.path(name))]
         with open(self.log_of(provider), "wb") as log:
             provider.process = subprocess.Popen(self.network.command(name, words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 env=self.environment)
@@ -116,8 +123,13 @@ class Grid:
             return None
         status = json.loads(done.stdout)
         for row in status["providers"]:
-            if row["up"] and row["node"] not in self.gone and row["name"] in self.providers:
-                self.providers[row["name"]].node = row["node"]
+            provider = self.providers.get(row["name"])
+            if provider is None or provider.process is None or not row["up"] or not row["answered"]:
+                continue
+            # A provider that keeps its state on disk may come back under the number of its former life.
+            if row["uptime_ms"] <= (time.monotonic() - provider.started_at) * 1000:
+                provider.node = row["node"]
+                self.gone.discard(row["node"])
         return status
 
     def stop(self):

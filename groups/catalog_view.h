@@ -37,8 +37,8 @@ class CatalogView {
   const wire::CatalogGroup* group(GroupId group) const;  // the root, too
   const wire::CatalogGroup& root() const { return snapshot_.root; }
   bool is_manager(NodeId node) const;
-  SiteId site_of(NodeId node) const;  // 0 if unknown
-  bool is_up(NodeId node) const;      // false if unknown
+  SiteId site_of(NodeId node) const;                  // 0 if unknown
+  bool is_up(NodeId node) const;                      // false if unknown
   std::vector<GroupId> groups_of(NodeId node) const;  // data groups
 
  private:

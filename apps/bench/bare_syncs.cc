@@ -15,7 +15,9 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr std::uint64_t kFileBytes = 32U << 20;
 constexpr std::size_t kBlockBytes = 4096;
 
-double seconds_since(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
+double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
 
 bool write_at(int fd, const std::vector<char>& bytes, std::uint64_t at) {
   return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(bytes.size());

@@ -50,7 +50,8 @@ Status measure(const BenchOptions& wanted, const std::string& folder, const std:
   auto bare = BareSyncs::create(folder);
   if (!bare) return std::unexpected(bare.error());
   constexpr std::size_t kValueBytes = 128;
-  const PutLoad load{.clients = wanted.clients, .value_bytes = kValueBytes, .run_ms = wanted.run_ms, .durability = JUXMEM_DISK};
+  const PutLoad load{
+      .clients = wanted.clients, .value_bytes = kValueBytes, .run_ms = wanted.run_ms, .durability = JUXMEM_DISK};
   for (int round = 0; round < wanted.rounds; ++round) {
     const auto syncs = bare->run(kSyncSeconds);
     if (!syncs) return std::unexpected(syncs.error());
@@ -79,7 +80,8 @@ void print(const BenchOptions& wanted, const Rates& rates) {
   } else {
     std::printf("%.0f /s etcd puts | %.2f | at least 3 |\n", median(rates.etcd), ours / median(rates.etcd));
   }
-  std::printf("| the same | %.0f /s | %.0f /s bare fdatasync | %.2f | |\n", ours, median(rates.syncs), ours / median(rates.syncs));
+  std::printf("| the same | %.0f /s | %.0f /s bare fdatasync | %.2f | |\n", ours, median(rates.syncs),
+              ours / median(rates.syncs));
 }
 
 Status run(const BenchOptions& wanted, const std::string& folder) {
@@ -96,15 +98,18 @@ int run_main(int argc, char** argv) {
   BenchOptions wanted;
   ProgramOptions line("disk_bench",
                       "Usage: disk_bench [options]\n"
-                      "Starts three providers that keep their blocks on disk, lets clients put small values, and compares with three etcd nodes and\n"
+                      "Starts three providers that keep their blocks on disk, lets clients put small values, and compares "
+                      "with three etcd nodes and\n"
                       "with bare fdatasync calls on the same disk.");
-  line.add()("folder", options::value(&wanted.folder)->default_value(wanted.folder), "a new folder is made there; its disk is what counts")(
+  line.add()("folder", options::value(&wanted.folder)->default_value(wanted.folder),
+             "a new folder is made there; its disk is what counts")(
       "clients", options::value(&wanted.clients)->default_value(wanted.clients), "clients")(
       "rounds", options::value(&wanted.rounds)->default_value(wanted.rounds), "turns of each; the medians are printed")(
       "run-ms", options::value(&wanted.run_ms)->default_value(wanted.run_ms), "length of a turn")(
       "no-etcd", options::bool_switch(&wanted.no_etcd), "leave the peer out");
   if (const auto code = line.parse(argc, argv)) return *code;
-  if (wanted.clients < 1 || wanted.rounds < 1 || wanted.run_ms < 1) return line.wrong("clients, rounds and run-ms must be positive");
+  if (wanted.clients < 1 || wanted.rounds < 1 || wanted.run_ms < 1)
+    return line.wrong("clients, rounds and run-ms must be positive");
   std::string folder = wanted.folder + "/disk-bench-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) {
     std::fprintf(stderr, "disk_bench: cannot make a folder in %s\n", wanted.folder.c_str());

@@ -157,8 +157,7 @@ Result<double> bare_push_bytes_per_second(std::size_t bytes, int peers) {
     for (std::size_t at = 0; at < bytes; at += kPieceBytes) {
       for (zmq::socket_t& socket : sockets) {
         const auto keep = [](void*, void*) {};
-        socket.send(zmq::message_t(memory.data() + at, std::min(kPieceBytes, bytes - at), keep),
-                    zmq::send_flags::none);
+        socket.send(zmq::message_t(memory.data() + at, std::min(kPieceBytes, bytes - at), keep), zmq::send_flags::none);
       }
     }
     for (zmq::socket_t& socket : sockets) {

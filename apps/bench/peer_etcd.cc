@@ -74,10 +74,11 @@ Result<EtcdCluster> EtcdCluster::start(const std::string& parent) {
     const std::string name = "node" + std::to_string(i);
     const std::string client = url(ports[static_cast<std::size_t>(i)]);
     const std::string peer = url(ports[static_cast<std::size_t>(kNodes + i)]);
-    auto node = Process::start({"etcd", "--name", name, "--data-dir", cluster.folder_ + "/" + name, "--listen-client-urls", client,
-                                      "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                                      "--initial-cluster", members, "--initial-cluster-state", "new", "--log-level", "error"},
-                                     {}, cluster.folder_ + "/" + name + ".log");
+    auto node =
+        Process::start({"etcd", "--name", name, "--data-dir", cluster.folder_ + "/" + name, "--listen-client-urls", client,
+                        "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                        "--initial-cluster", members, "--initial-cluster-state", "new", "--log-level", "error"},
+                       {}, cluster.folder_ + "/" + name + ".log");
     if (!node) return std::unexpected(node.error());
     cluster.nodes_.push_back(std::move(*node));
     cluster.addresses_.push_back(client.substr(7));

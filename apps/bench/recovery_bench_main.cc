@@ -79,14 +79,17 @@ const wire::GroupStatus* group_of_values(const wire::StatusReply& reply) {
   return found == reply.groups.end() || found->blocks == 0 ? nullptr : &*found;
 }
 
-Result<wire::StatusReply> RecoveryBench::status() const { return ask_status(addresses_of(grid_, victim_), true, kStatusLimitMs); }
+Result<wire::StatusReply> RecoveryBench::status() const {
+  return ask_status(addresses_of(grid_, victim_), true, kStatusLimitMs);
+}
 
 // The group's coordinator, or a member that is not.
 Result<std::string> RecoveryBench::choose_victim() const {
   const auto reply = status();
   if (!reply) return std::unexpected(reply.error());
   const wire::GroupStatus* group = group_of_values(*reply);
-  if (group == nullptr || group->coordinator == 0) return fail(Code::kTryAgain, "the group of the values has no coordinator");
+  if (group == nullptr || group->coordinator == 0)
+    return fail(Code::kTryAgain, "the group of the values has no coordinator");
   for (const wire::CatalogProvider& provider : reply->catalog.providers) {
     if ((provider.node == group->coordinator) == options_.coordinator) return provider.name;
   }
@@ -111,7 +114,9 @@ Status RecoveryBench::wait_until_caught_up(const std::string& name) {
     const auto reply = status();
     const wire::GroupStatus* group = reply ? group_of_values(*reply) : nullptr;
     if (group != nullptr && decided_before != 0) {
-      const auto is_there = [&](const wire::GroupMemberStatus& member) { return member.heard && member.applied >= decided_before; };
+      const auto is_there = [&](const wire::GroupMemberStatus& member) {
+        return member.heard && member.applied >= decided_before;
+      };
       if (group->members.size() == 3 && group->catching_up.empty() && std::ranges::all_of(group->members, is_there)) {
         times_.caught_up = load_->seconds();
         return {};
@@ -124,7 +129,8 @@ Status RecoveryBench::wait_until_caught_up(const std::string& name) {
 }
 
 Status RecoveryBench::run() {
-  say("providing " + std::to_string(options_.shape.values) + " values of " + std::to_string(options_.shape.value_bytes) + " bytes, 3 copies");
+  say("providing " + std::to_string(options_.shape.values) + " values of " + std::to_string(options_.shape.value_bytes) +
+      " bytes, 3 copies");
   auto load = RecoveryLoad::create(addresses_of(grid_), options_.shape);
   if (!load) return std::unexpected(load.error());
   load_ = std::move(*load);
@@ -159,10 +165,11 @@ Status RecoveryBench::report() const {
   std::printf("| throughput meanwhile | %.0f %% | more than 80 %% |\n", figures.catch_up_percent);
   std::printf("| its lowest second | %.0f %% | |\n", figures.catch_up_low_percent);
   std::printf("| afterwards | %.0f %% | |\n", figures.after_percent);
-  std::printf("| longest put, puts that failed | %llu ms, %llu | |\n", static_cast<unsigned long long>(load_->longest_put_ms()),
-              static_cast<unsigned long long>(load_->failed()));
+  std::printf("| longest put, puts that failed | %llu ms, %llu | |\n",
+              static_cast<unsigned long long>(load_->longest_put_ms()), static_cast<unsigned long long>(load_->failed()));
   const std::string name = std::string("recovery-") + whom;
-  const std::string title = "One of three replicas, the " + std::string(options_.coordinator ? "coordinator" : "agent of a third of the clients") +
+  const std::string title = "One of three replicas, the " +
+                            std::string(options_.coordinator ? "coordinator" : "agent of a third of the clients") +
                             ", is killed and returns";
   std::error_code failed;
   fs::create_directories(options_.out, failed);
@@ -176,10 +183,12 @@ int run_main(int argc, char** argv) {
   BenchOptions wanted;
   ProgramOptions line("recovery_bench",
                       "Usage: recovery_bench [options]\n"
-                      "Starts three providers of one site on loopback, lets clients put small values, kills one provider, starts it again, and\n"
+                      "Starts three providers of one site on loopback, lets clients put small values, kills one provider, "
+                      "starts it again, and\n"
                       "draws the throughput over time.");
   line.add()("quick", options::bool_switch(&wanted.quick), "few values and short waits, for a first look")(
-      "coordinator", options::bool_switch(&wanted.coordinator), "kill the group's coordinator (default: a member that is not)")(
+      "coordinator", options::bool_switch(&wanted.coordinator),
+      "kill the group's coordinator (default: a member that is not)")(
       "clients", options::value(&wanted.shape.clients)->default_value(wanted.shape.clients), "clients")(
       "values", options::value(&wanted.shape.values)->default_value(wanted.shape.values), "values of 380 bytes")(
       "out", options::value(&wanted.out)->default_value(wanted.out), "folder for the picture");

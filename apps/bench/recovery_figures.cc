@@ -15,7 +15,8 @@ constexpr std::int64_t kDrawLimitMs = 60'000;
 // What for: the counts, asked by seconds. Ownership: sees what it was given. Thread safety: none. Failure: a span without an interval is 0.
 class Timeline {
  public:
-  Timeline(const std::vector<std::uint64_t>& counts, std::int64_t bin_ms) : counts_(counts), bin_seconds_(static_cast<double>(bin_ms) / 1000) {}
+  Timeline(const std::vector<std::uint64_t>& counts, std::int64_t bin_ms)
+      : counts_(counts), bin_seconds_(static_cast<double>(bin_ms) / 1000) {}
 
   // The first interval that begins at `seconds` or later.
   std::size_t bin_at(double seconds) const {
@@ -42,7 +43,8 @@ class Timeline {
   double end_of_dip(const RecoveryTimes& times, double rate) const {
     const auto half_second = static_cast<std::size_t>(0.5 / bin_seconds_);
     for (std::size_t bin = bin_at(times.killed); bin + half_second <= bin_at(times.returned); ++bin) {
-      if (mean(bin, bin + half_second) >= rate && this->rate(bin) >= rate) return std::max(times.killed, static_cast<double>(bin) * bin_seconds_);
+      if (mean(bin, bin + half_second) >= rate && this->rate(bin) >= rate)
+        return std::max(times.killed, static_cast<double>(bin) * bin_seconds_);
     }
     return times.returned;
   }
@@ -66,7 +68,8 @@ RecoveryFigures figures_of(const std::vector<std::uint64_t>& counts, std::int64_
   figures.dip_percent = line.lowest(times.killed, times.returned, 1) * percent;
   figures.away_percent = line.mean_between(dip_end, times.returned) * percent;
   figures.catch_up_percent = line.mean_between(times.returned, times.caught_up) * percent;
-  figures.catch_up_low_percent = line.lowest(times.returned, times.caught_up, static_cast<std::size_t>(1000 / bin_ms)) * percent;
+  figures.catch_up_low_percent =
+      line.lowest(times.returned, times.caught_up, static_cast<std::size_t>(1000 / bin_ms)) * percent;
   figures.catch_up_seconds = times.caught_up - times.returned;
   figures.after_percent = line.mean_between(times.caught_up, end) * percent;
   return figures;
@@ -87,7 +90,8 @@ Status draw_recovery(const std::string& folder, const std::string& name, const s
        << "set output '" << folder << "/" << name << ".png'\n"
        << "set datafile separator ','\nset key off\nset grid ytics\nset yrange [0:*]\n"
        << "set title '" << title << "'\nset xlabel 'seconds'\nset ylabel 'puts per second'\n";
-  const std::pair<double, const char*> marks[] = {{times.killed, "1: killed"}, {times.returned, "2: back"}, {times.caught_up, "3: caught up"}};
+  const std::pair<double, const char*> marks[] = {
+      {times.killed, "1: killed"}, {times.returned, "2: back"}, {times.caught_up, "3: caught up"}};
   double height = 0.95;
   for (const auto& [at, what] : marks) {
     plot << fmt::format("set arrow from {0:.2f},graph 0 to {0:.2f},graph 1 nohead dashtype 2\n", at)

@@ -17,12 +17,12 @@ struct RecoveryTimes {
 };
 
 struct RecoveryFigures {
-  double before_per_s = 0;         // mean until the kill, without the first second
-  double dip_seconds = 0;          // from the kill until half a second in a row reaches half of that
-  double dip_percent = 0;          // the lowest interval after the kill, of before_per_s
-  double away_percent = 0;         // mean of the absence after the dip
-  double catch_up_percent = 0;     // mean from the return until everything is caught up
-  double catch_up_low_percent = 0; // the lowest second of that
+  double before_per_s = 0;          // mean until the kill, without the first second
+  double dip_seconds = 0;           // from the kill until half a second in a row reaches half of that
+  double dip_percent = 0;           // the lowest interval after the kill, of before_per_s
+  double away_percent = 0;          // mean of the absence after the dip
+  double catch_up_percent = 0;      // mean from the return until everything is caught up
+  double catch_up_low_percent = 0;  // the lowest second of that
   double catch_up_seconds = 0;
   double after_percent = 0;
 };

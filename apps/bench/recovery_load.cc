@@ -17,7 +17,8 @@ Result<std::unique_ptr<RecoveryLoad>> RecoveryLoad::create(const std::vector<std
   std::unique_ptr<RecoveryLoad> load(new RecoveryLoad(shape));
   for (std::size_t client = 0; client < static_cast<std::size_t>(shape.clients); ++client) {
     std::string uri;
-    for (std::size_t i = 0; i < addresses.size(); ++i) uri += (i == 0 ? "" : ",") + addresses[(client + i) % addresses.size()];
+    for (std::size_t i = 0; i < addresses.size(); ++i)
+      uri += (i == 0 ? "" : ",") + addresses[(client + i) % addresses.size()];
     juxmem_grid* grid = nullptr;
     const int code = juxmem_open(uri.c_str(), nullptr, &grid);
     if (code != JUXMEM_OK) return grid_error(code, "cannot open the grid");
@@ -88,9 +89,12 @@ void RecoveryLoad::run(std::size_t client) {
     const int code = juxmem_write(grids_[client].get(), blocks_[chosen / shape_.values_per_block],
                                   chosen % shape_.values_per_block * shape_.value_bytes, value.data(), value.size());
     const auto ended = SteadyClock::now();
-    const auto took_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(ended - begun).count());
-    for (std::uint64_t seen = longest_put_ms_; took_ms > seen && !longest_put_ms_.compare_exchange_weak(seen, took_ms);) {}
-    const auto bin = static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::milliseconds>(ended - start_).count() / kBinMs);
+    const auto took_ms =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(ended - begun).count());
+    for (std::uint64_t seen = longest_put_ms_; took_ms > seen && !longest_put_ms_.compare_exchange_weak(seen, took_ms);) {
+    }
+    const auto bin =
+        static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::milliseconds>(ended - start_).count() / kBinMs);
     if (bin >= bins_.size()) return;
     if (code == JUXMEM_OK) {
       ++bins_[bin];

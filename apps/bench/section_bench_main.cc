@@ -64,9 +64,7 @@ double us_of(const std::function<void()>& work) {
   return std::chrono::duration<double, std::micro>(SteadyClock::now() - start).count();
 }
 
-[[noreturn]] void give_up(const std::string& what) {
-  throw Error{Code::kInternal, what};
-}
+[[noreturn]] void give_up(const std::string& what) { throw Error{Code::kInternal, what}; }
 
 void must(int code, const char* what) {
   if (code != JUXMEM_OK) give_up(std::string(what) + ": " + juxmem_strerror(code) + ": " + juxmem_last_error());
@@ -160,10 +158,10 @@ void Bench::small_sections() {
     empty.push_back(median(times));
   }
   const double floor = median(floors);
-  rows_.push_back({"acquire, write 4 KiB, release; 3 copies (p50)", number(median(written), "us"), number(floor, "us round trip"),
-                   median(written) / floor, "at most 5"});
-  rows_.push_back({"acquire and release, owned, nothing written (p50)", number(median(empty), "us"), number(floor, "us round trip"),
-                   median(empty) / floor, "at most 1.5"});
+  rows_.push_back({"acquire, write 4 KiB, release; 3 copies (p50)", number(median(written), "us"),
+                   number(floor, "us round trip"), median(written) / floor, "at most 5"});
+  rows_.push_back({"acquire and release, owned, nothing written (p50)", number(median(empty), "us"),
+                   number(floor, "us round trip"), median(empty) / floor, "at most 1.5"});
 }
 
 void Bench::large_sections() {
@@ -184,8 +182,8 @@ void Bench::large_sections() {
     us += std::chrono::duration<double, std::micro>(SteadyClock::now().time_since_epoch()).count();
     ours.push_back(kLargeBytes / us * 1e6);
   }
-  rows_.push_back({"release of 64 MiB, 3 copies", number(median(ours) / 1e6, "MB/s"), number(median(floors) / 1e6, "MB/s pushed to 2 peers"),
-                   median(ours) / median(floors), "at least 0.5"});
+  rows_.push_back({"release of 64 MiB, 3 copies", number(median(ours) / 1e6, "MB/s"),
+                   number(median(floors) / 1e6, "MB/s pushed to 2 peers"), median(ours) / median(floors), "at least 0.5"});
 }
 
 void Bench::puts() {
@@ -205,22 +203,24 @@ void Bench::puts() {
   }
 #endif
   ours.push_back(must(puts_per_second(uri_, load)));
-  rows_.push_back({"one-shot sections of 128 bytes, 8 clients, distinct blocks, 3 copies", number(median(ours), "/s"), "not measured", 0,
-                   "at least 3 (etcd)"});
+  rows_.push_back({"one-shot sections of 128 bytes, 8 clients, distinct blocks, 3 copies", number(median(ours), "/s"),
+                   "not measured", 0, "at least 3 (etcd)"});
 }
 
 void print(const std::vector<Row>& rows) {
   std::printf("| what | here | floor or peer | ratio | goal |\n|---|---|---|---|---|\n");
   for (const Row& row : rows) {
-    std::printf("| %s | %s | %s | %.2f | %s |\n", row.what.c_str(), row.ours.c_str(), row.theirs.c_str(), row.ratio, row.goal.c_str());
+    std::printf("| %s | %s | %s | %.2f | %s |\n", row.what.c_str(), row.ours.c_str(), row.theirs.c_str(), row.ratio,
+                row.goal.c_str());
   }
 }
 
 int run_main(int argc, char** argv) {
   BenchOptions wanted;
-  ProgramOptions line("section_bench",
-                      "Usage: section_bench [options]\n"
-                      "Starts three providers of one site on loopback and measures sections as ratios to bare ZeroMQ and to etcd.");
+  ProgramOptions line(
+      "section_bench",
+      "Usage: section_bench [options]\n"
+      "Starts three providers of one site on loopback and measures sections as ratios to bare ZeroMQ and to etcd.");
   line.add()("quick", options::bool_switch(&wanted.quick), "few repetitions, for a first look")(
       "no-etcd", options::bool_switch(&wanted.no_etcd), "leave the peer out")(
       "only", options::value(&wanted.only)->value_name("PART"), "one part alone: small, large or puts")(

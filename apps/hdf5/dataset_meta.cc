@@ -105,7 +105,10 @@ Result<std::vector<std::byte>> encode_meta(const DatasetMeta& meta) {
   }
   json scale_of = json::array();
   for (const ScaleUse& use : meta.scale_of) scale_of.push_back({use.path, use.dimension});
-  const json document = {{"format", kFormat}, {"path", meta.path}, {"type", meta.type}, {"shape", meta.shape},
+  const json document = {{"format", kFormat},
+                         {"path", meta.path},
+                         {"type", meta.type},
+                         {"shape", meta.shape},
                          {"group", meta.is_group},
                          {"written", meta.is_written},
                          {"scale_of", std::move(scale_of)},

@@ -37,8 +37,8 @@ struct DatasetMeta {
   std::string type;
   std::vector<std::uint64_t> shape;
   std::vector<AttributeMeta> attributes;
-  bool is_group = false;    // stands for a group's attributes; there are no elements
-  bool is_written = true;   // false: the file held no element, all are zero
+  bool is_group = false;           // stands for a group's attributes; there are no elements
+  bool is_written = true;          // false: the file held no element, all are zero
   std::vector<ScaleUse> scale_of;  // whose dimension scale it is
 
   // Elements of the dataset; 1 for a scalar.

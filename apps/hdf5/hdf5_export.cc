@@ -48,7 +48,8 @@ Result<TransferReport> Exporter::run(const std::vector<Named>& rows, const Trans
   }
   // All datasets are there now.
   for (const auto& [path, uses] : scales_) {
-    if (Status attached = attach_scale(file_, path, uses); !attached) report_.skipped.push_back(path + ": " + attached.error().detail);
+    if (Status attached = attach_scale(file_, path, uses); !attached)
+      report_.skipped.push_back(path + ": " + attached.error().detail);
   }
   return report_;
 }
@@ -94,7 +95,8 @@ Status Exporter::put_dataset(const DatasetMeta& meta, const Named& row, const ju
   }
   const H5Handle type = type_of(meta.type);
   const H5Handle space = space_of(meta.shape);
-  const H5Handle dataset(H5Dcreate2(file_, meta.path.c_str(), type.get(), space.get(), links_.get(), H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+  const H5Handle dataset(
+      H5Dcreate2(file_, meta.path.c_str(), type.get(), space.get(), links_.get(), H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
   if (!dataset) return fail(Code::kIo, "cannot make the dataset " + meta.path);
   if (holds_data && H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data()) < 0) {
     return fail(Code::kIo, "cannot write the dataset " + meta.path);

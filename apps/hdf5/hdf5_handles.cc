@@ -20,7 +20,9 @@ H5Handle text_type(const std::string& name) {
   H5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_size(type.get(), *element_bytes(name));
   H5Tset_cset(type.get(), name.front() == 't' ? H5T_CSET_UTF8 : H5T_CSET_ASCII);
-  H5Tset_strpad(type.get(), name.ends_with("np") ? H5T_STR_NULLPAD : name.ends_with("sp") ? H5T_STR_SPACEPAD : H5T_STR_NULLTERM);
+  H5Tset_strpad(type.get(), name.ends_with("np")   ? H5T_STR_NULLPAD
+                            : name.ends_with("sp") ? H5T_STR_SPACEPAD
+                                                   : H5T_STR_NULLTERM);
   return type;
 }
 
@@ -132,7 +134,8 @@ Status write_attributes(hid_t object, const std::vector<AttributeMeta>& attribut
     if (elements < 0 || static_cast<std::uint64_t>(elements) * *element_bytes(meta.type) != meta.data.size()) {
       return fail(Code::kInvalid, "attribute " + meta.name + " is not as long as its shape");
     }
-    const H5Handle attribute(H5Acreate2(object, meta.name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+    const H5Handle attribute(H5Acreate2(object, meta.name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT),
+                             H5Aclose);
     if (!attribute || (!meta.data.empty() && H5Awrite(attribute.get(), type.get(), meta.data.data()) < 0)) {
       return fail(Code::kIo, "cannot write attribute " + meta.name);
     }

@@ -59,7 +59,8 @@ Result<TransferReport> Importer::run(const TransferProgress& progress) {
   if (H5Ovisit2(file_, H5_INDEX_NAME, H5_ITER_INC, collect_object, &objects, H5O_INFO_BASIC) < 0) {
     return fail(Code::kIo, "cannot list what the file holds");
   }
-  const auto total = static_cast<std::uint64_t>(std::count_if(objects.begin(), objects.end(), [](const Object& o) { return o.is_dataset; }));
+  const auto total = static_cast<std::uint64_t>(
+      std::count_if(objects.begin(), objects.end(), [](const Object& o) { return o.is_dataset; }));
   std::uint64_t done = 0;
   for (const Object& object : objects) {
     if (object.is_dataset && progress) progress(done++, total, object.path);
@@ -134,7 +135,8 @@ Status Importer::fill(juxmem_id block, hid_t dataset, hid_t type, std::uint64_t 
   if (size_bytes == 0) return {};
   if (size_bytes <= kOneShotBytes) {
     std::vector<std::byte> data(size_bytes);
-    if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data()) < 0) return fail(Code::kIo, "cannot read the dataset");
+    if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data()) < 0)
+      return fail(Code::kIo, "cannot read the dataset");
     // A block is zero when it is allocated.
     if (std::ranges::all_of(data, [](std::byte b) { return b == std::byte{0}; })) return {};
     const int code = juxmem_write(grid_, block, 0, data.data(), data.size());

@@ -37,12 +37,14 @@ std::vector<ScaleUse> read_scale_uses(hid_t scale) {
   const H5Handle attribute(H5Aopen(scale, "REFERENCE_LIST", H5P_DEFAULT), H5Aclose);
   const H5Handle space(H5Aget_space(attribute.get()), H5Sclose);
   const H5Handle type = type_of_reference();
-  std::vector<Reference> references(static_cast<std::size_t>(std::max<hssize_t>(H5Sget_simple_extent_npoints(space.get()), 0)));
+  std::vector<Reference> references(
+      static_cast<std::size_t>(std::max<hssize_t>(H5Sget_simple_extent_npoints(space.get()), 0)));
   if (references.empty() || H5Aread(attribute.get(), type.get(), references.data()) < 0) return {};
   std::vector<ScaleUse> uses;
   for (const Reference& reference : references) {
     const H5Handle dataset(H5Rdereference2(scale, H5P_DEFAULT, H5R_OBJECT, &reference.dataset), H5Oclose);
-    if (dataset && reference.dimension >= 0) uses.push_back({path_of(dataset.get()), static_cast<std::uint32_t>(reference.dimension)});
+    if (dataset && reference.dimension >= 0)
+      uses.push_back({path_of(dataset.get()), static_cast<std::uint32_t>(reference.dimension)});
   }
   return uses;
 }

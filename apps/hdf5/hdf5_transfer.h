@@ -24,11 +24,11 @@ struct TransferReport {
 using TransferProgress = std::function<void(std::uint64_t done, std::uint64_t total, const std::string& path)>;
 
 struct ImportOptions {
-  std::string prefix;           // names are PREFIX/dataset/path; must not be empty
+  std::string prefix;  // names are PREFIX/dataset/path; must not be empty
   std::uint32_t sites = 1;
   std::uint32_t nodes_per_site = 1;
   juxmem_durability durability = JUXMEM_MEMORY;
-  bool replace = false;         // unpublish and free what is published under the same name
+  bool replace = false;  // unpublish and free what is published under the same name
 };
 
 // Every dataset of numbers or of text of fixed length becomes a block, published under its name, with type, shape and attributes as the

@@ -82,7 +82,8 @@ Status Rank::prepare() {
   const std::uint32_t height = options_.raster.height;
   const std::uint32_t above = rows_.first == 0 ? 0 : 1;
   const std::uint32_t below = rows_.first + rows_.count == height ? 0 : 1;
-  auto cells = load_map(grid_, kOutlinesPrefix, *countries, options_.raster, rows_.first - above, rows_.count + above + below);
+  auto cells =
+      load_map(grid_, kOutlinesPrefix, *countries, options_.raster, rows_.first - above, rows_.count + above + below);
   if (!cells) return std::unexpected(cells.error());
   const auto width = static_cast<std::ptrdiff_t>(options_.raster.width);
   if (above == 0) cells->insert(cells->begin(), cells->begin(), cells->begin() + width);
@@ -225,7 +226,8 @@ void write_summary(Rank& worker, const JobOptions& wanted, int rank, int ranks) 
   const SectionStats& stats = worker.stats();
   const std::vector<double> acquire = gather(stats.acquire_us, rank, ranks);
   const std::vector<double> release = gather(stats.release_us, rank, ranks);
-  const std::uint64_t mine[] = {worker.blocks(), worker.shared_bytes(), stats.exclusive, stats.shared, stats.repeated, stats.lost};
+  const std::uint64_t mine[] = {worker.blocks(), worker.shared_bytes(), stats.exclusive,
+                                stats.shared,    stats.repeated,        stats.lost};
   std::uint64_t sums[std::size(mine)] = {};
   MPI_Reduce(mine, sums, static_cast<int>(std::size(mine)), MPI_UINT64_T, MPI_SUM, 0, MPI_COMM_WORLD);
   double stall = 0;
@@ -261,19 +263,21 @@ Status run_rank(const JobOptions& wanted, int rank, int ranks) {
 
 // Nothing if the job is to go on with `wanted`; otherwise the exit code.
 std::optional<int> parse(int argc, char** argv, std::uint32_t ranks, JobOptions& wanted) {
-  ProgramOptions line("heat_job",
-                      "Usage: mpirun -n RANKS heat_job [options]\n"
-                      "Diffuses heat over the world's land and sea, sharing bands and their edges through a JuxMem grid ($JUXMEM_GRID)\n"
-                      "that holds the outlines of dcw-gmt.nc under dcw/.");
+  ProgramOptions line(
+      "heat_job",
+      "Usage: mpirun -n RANKS heat_job [options]\n"
+      "Diffuses heat over the world's land and sea, sharing bands and their edges through a JuxMem grid ($JUXMEM_GRID)\n"
+      "that holds the outlines of dcw-gmt.nc under dcw/.");
   line.add()("steps", options::value(&wanted.steps)->default_value(wanted.steps), "time steps")(
-      "frame-every", options::value(&wanted.frame_every)->default_value(wanted.frame_every), "steps between two published fields")(
+      "frame-every", options::value(&wanted.frame_every)->default_value(wanted.frame_every),
+      "steps between two published fields")(
       "width", options::value(&wanted.raster.width)->default_value(wanted.raster.width), "columns of the raster")(
       "height", options::value(&wanted.raster.height)->default_value(wanted.raster.height), "rows of the raster")(
       "countries", options::value(&wanted.countries)->default_value(wanted.countries), "list of countries")(
       "summary", options::value(&wanted.summary), "file for the numbers, as JSON");
   if (const auto code = line.parse(argc, argv)) return code;
-  const bool sizes_fit = wanted.steps > 0 && wanted.frame_every > 0 && wanted.raster.width >= 8 && wanted.raster.height >= 8 &&
-                         wanted.raster.width <= 65536 && wanted.raster.height <= 32768;
+  const bool sizes_fit = wanted.steps > 0 && wanted.frame_every > 0 && wanted.raster.width >= 8 &&
+                         wanted.raster.height >= 8 && wanted.raster.width <= 65536 && wanted.raster.height <= 32768;
   if (!sizes_fit) return line.wrong("steps and frame-every must be positive, the raster at least 8 x 8");
   if (ranks > wanted.raster.height / 2) return line.wrong("more ranks than half the rows of the raster");
   return std::nullopt;

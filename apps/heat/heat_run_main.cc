@@ -14,9 +14,9 @@
 #include "apps/heat/diffusion.h"
 #include "apps/heat/layout.h"
 #include "apps/heat/map_loader.h"
-#include "apps/process/process.h"
 #include "apps/heat/shared_block.h"
 #include "apps/juxmem/local_grid.h"
+#include "apps/process/process.h"
 #include "apps/program_options/program_options.h"
 #include "juxmem/base/types.h"
 
@@ -100,9 +100,9 @@ Status MainJob::start_grid() {
   const std::string data = dir + "/data";
   fs::remove_all(data, failed);
   say("1. a grid of the sites " + options_.sites + " on this machine, which keeps its blocks on disk");
-  const auto started = output_of(
-      {JUXMEM_CLI, "grid", "start", "--local", "--sites", options_.sites, "--memory", options_.memory, "--dir", dir, "--data", data}, {},
-      kCommandLimitMs);
+  const auto started = output_of({JUXMEM_CLI, "grid", "start", "--local", "--sites", options_.sites, "--memory",
+                                  options_.memory, "--dir", dir, "--data", data},
+                                 {}, kCommandLimitMs);
   if (!started) return std::unexpected(started.error());
   started_ = true;
   grid_.dir = dir;
@@ -114,7 +114,8 @@ Status MainJob::start_grid() {
 }
 
 Status MainJob::import_outlines() {
-  const auto imported = output_of({JUXMEM_CLI, "import", options_.outlines, kOutlinesPrefix, "--copies", "1x3", "--disk"}, settings(), kCommandLimitMs);
+  const auto imported = output_of({JUXMEM_CLI, "import", options_.outlines, kOutlinesPrefix, "--copies", "1x3", "--disk"},
+                                  settings(), kCommandLimitMs);
   if (!imported) return std::unexpected(imported.error());
   std::string lines = *imported;
   while (!lines.empty() && lines.back() == '\n') lines.pop_back();
@@ -124,8 +125,20 @@ Status MainJob::import_outlines() {
 
 Result<Process> MainJob::start_job(int ranks, const std::string& program, const std::vector<std::string>& arguments) {
   // Two jobs share two cores: ranks must yield while they wait, and nobody is bound to a core.
-  std::vector<std::string> command = {"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca", "btl", "self,vader",
-                                      "--mca", "mpi_yield_when_idle", "1", "-n", std::to_string(ranks), program};
+  std::vector<std::string> command = {"mpirun",
+                                      "--allow-run-as-root",
+                                      "--oversubscribe",
+                                      "--bind-to",
+                                      "none",
+                                      "--mca",
+                                      "btl",
+                                      "self,vader",
+                                      "--mca",
+                                      "mpi_yield_when_idle",
+                                      "1",
+                                      "-n",
+                                      std::to_string(ranks),
+                                      program};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Process::start(command, settings(), options_.out + "/" + fs::path(program).filename().string() + ".log");
 }
@@ -209,7 +222,8 @@ Status MainJob::switch_off_and_on() {
   if (Status started = grid_.start_again(names, kCommandLimitMs); !started) return started;
   away_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   char text[96];
-  std::snprintf(text, sizeof text, "   all %zu providers killed and started again from disk within %.1f s", names.size(), away_seconds_);
+  std::snprintf(text, sizeof text, "   all %zu providers killed and started again from disk within %.1f s", names.size(),
+                away_seconds_);
   say(text);
   return {};
 }
@@ -217,11 +231,13 @@ Status MainJob::switch_off_and_on() {
 Status MainJob::wait_for_jobs(Process& job, Process& watch) {
   const auto code = job.wait(kJobLimitMs);
   if (!code) return fail(Code::kTryAgain, "job one did not end in time; see " + options_.out + "/heat_job.log");
-  if (*code != 0) return fail(Code::kIo, "job one ended with code " + std::to_string(*code) + "; see " + options_.out + "/heat_job.log");
+  if (*code != 0)
+    return fail(Code::kIo, "job one ended with code " + std::to_string(*code) + "; see " + options_.out + "/heat_job.log");
   const auto watched = watch.wait(kCommandLimitMs);
   if (!watched) return fail(Code::kTryAgain, "job two did not end in time; see " + options_.out + "/heat_watch.log");
   if (*watched != 0) {
-    return fail(Code::kIo, "job two ended with code " + std::to_string(*watched) + "; see " + options_.out + "/heat_watch.log");
+    return fail(Code::kIo,
+                "job two ended with code " + std::to_string(*watched) + "; see " + options_.out + "/heat_watch.log");
   }
   return {};
 }
@@ -246,11 +262,13 @@ Result<bool> MainJob::compare() {
   bool identical = true;
   for (std::uint32_t band = 0; band < kRanks; ++band) {
     const BandRows rows = band_rows(raster.height, kRanks, band);
-    const auto expected = whole.temperatures().subspan(std::size_t{rows.first} * raster.width, std::size_t{rows.count} * raster.width);
+    const auto expected =
+        whole.temperatures().subspan(std::size_t{rows.first} * raster.width, std::size_t{rows.count} * raster.width);
     auto field = SharedBlock::open(grid->get(), field_name(band), kNeighbourLimitMs, &stats);
     if (!field) return std::unexpected(field.error());
     Status looked = field->read([&](const SharedBlock::Header& header, const std::byte* content) {
-      identical = identical && header.step[0] == options_.steps && std::memcmp(content, expected.data(), expected.size_bytes()) == 0;
+      identical =
+          identical && header.step[0] == options_.steps && std::memcmp(content, expected.data(), expected.size_bytes()) == 0;
     });
     if (!looked) return std::unexpected(looked.error());
   }
@@ -286,7 +304,8 @@ Status MainJob::summarise(bool identical) {
   std::printf("  acquire         p50 %7.0f us   p99 %.0f us\n", number("acquire_us_p50"), number("acquire_us_p99"));
   std::printf("  release         p50 %7.0f us   p99 %.0f us\n", number("release_us_p50"), number("release_us_p99"));
   std::printf("  longest stall      %10.0f ms\n\n", number("longest_stall_ms"));
-  std::printf("numbers: %s\npicture: %s\ntable:   %s\n", path.c_str(), (options_.out + picture).c_str(), (options_.out + "/countries.csv").c_str());
+  std::printf("numbers: %s\npicture: %s\ntable:   %s\n", path.c_str(), (options_.out + picture).c_str(),
+              (options_.out + "/countries.csv").c_str());
   return {};
 }
 
@@ -295,13 +314,13 @@ Result<bool> MainJob::run() {
   if (Status imported = import_outlines(); !imported) return std::unexpected(imported.error());
 
   say("3. job one: " + std::to_string(kRanks) + " ranks, " + std::to_string(options_.steps) + " steps on " +
-      std::to_string(options_.raster.width) + " x " + std::to_string(options_.raster.height) + "; job two: " + std::to_string(kWatchers) +
-      " ranks that follow it");
+      std::to_string(options_.raster.width) + " x " + std::to_string(options_.raster.height) +
+      "; job two: " + std::to_string(kWatchers) + " ranks that follow it");
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
   auto job = start_job(kRanks, (here / "heat_job").string(),
-                       {"--steps", std::to_string(options_.steps), "--frame-every", std::to_string(options_.frame_every), "--width",
-                        std::to_string(options_.raster.width), "--height", std::to_string(options_.raster.height), "--summary",
-                        options_.out + "/job.json"});
+                       {"--steps", std::to_string(options_.steps), "--frame-every", std::to_string(options_.frame_every),
+                        "--width", std::to_string(options_.raster.width), "--height", std::to_string(options_.raster.height),
+                        "--summary", options_.out + "/job.json"});
   if (!job) return std::unexpected(job.error());
   auto watch = start_job(kWatchers, (here / "heat_watch").string(), {"--out", options_.out});
   if (!watch) return std::unexpected(watch.error());
@@ -322,15 +341,17 @@ Result<bool> MainJob::run() {
 
 int run_main(int argc, char** argv) {
   RunOptions wanted;
-  ProgramOptions line("heat_run",
-                      "Usage: heat_run [options]\n"
-                      "Starts a grid of two sites, imports the outlines of the world's countries, lets two MPI jobs share a heat field,\n"
-                      "kills two providers meanwhile, then all of them and starts them again from disk, and compares the result with a serial computation.");
+  ProgramOptions line(
+      "heat_run",
+      "Usage: heat_run [options]\n"
+      "Starts a grid of two sites, imports the outlines of the world's countries, lets two MPI jobs share a heat field,\n"
+      "kills two providers meanwhile, then all of them and starts them again from disk, and compares the result with a "
+      "serial computation.");
   line.add()("short", options::bool_switch(&wanted.brief), "a small map and few steps (for tests)")(
       "steps", options::value(&wanted.steps), "time steps (900; short: 120)")(
       "out", options::value(&wanted.out)->default_value(wanted.out), "folder for the results")(
-      "outlines", options::value(&wanted.outlines)->default_value(wanted.outlines), "file with the outlines (package gmt-dcw)")(
-      "keep", options::bool_switch(&wanted.keep), "leave the grid running");
+      "outlines", options::value(&wanted.outlines)->default_value(wanted.outlines),
+      "file with the outlines (package gmt-dcw)")("keep", options::bool_switch(&wanted.keep), "leave the grid running");
   if (const auto code = line.parse(argc, argv)) return *code;
   if (wanted.brief) {
     wanted.raster = {360, 180};

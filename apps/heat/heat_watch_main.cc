@@ -44,7 +44,9 @@ class Watcher {
   Status wait_for(std::uint64_t newest);
   Status make_frame(std::uint64_t step);
   Status write_statistics(std::span<const double> sums, std::span<const double> counts) const;
-  std::size_t first_band(int rank) const { return layout_.bands * static_cast<std::size_t>(rank) / static_cast<std::size_t>(ranks_); }
+  std::size_t first_band(int rank) const {
+    return layout_.bands * static_cast<std::size_t>(rank) / static_cast<std::size_t>(ranks_);
+  }
   template <typename T>
   std::vector<T> gather_rows(const std::vector<T>& mine, MPI_Datatype type) const;
 
@@ -73,7 +75,8 @@ Status Watcher::prepare() {
     if (!looked) return looked;
     if (layout_.bands == 0) (void)layout->wait_newer(kPollMs);
   }
-  if (layout_.bands < static_cast<std::uint32_t>(ranks_)) return fail(Code::kInvalid, "there are more ranks than bands to watch");
+  if (layout_.bands < static_cast<std::uint32_t>(ranks_))
+    return fail(Code::kInvalid, "there are more ranks than bands to watch");
 
   for (std::size_t band = first_band(rank_); band < first_band(rank_ + 1); ++band) {
     const auto number = static_cast<std::uint32_t>(band);
@@ -103,14 +106,16 @@ std::vector<T> Watcher::gather_rows(const std::vector<T>& mine, MPI_Datatype typ
   for (int rank = 0; rank < ranks_; ++rank) {
     int count = 0;
     for (std::size_t band = first_band(rank); band < first_band(rank + 1); ++band) {
-      count += static_cast<int>(band_rows(layout_.height, layout_.bands, static_cast<std::uint32_t>(band)).count * layout_.width);
+      count +=
+          static_cast<int>(band_rows(layout_.height, layout_.bands, static_cast<std::uint32_t>(band)).count * layout_.width);
     }
     counts.push_back(count);
     places.push_back(place);
     place += count;
   }
   std::vector<T> whole(rank_ == 0 ? static_cast<std::size_t>(place) : 0);
-  MPI_Gatherv(mine.data(), static_cast<int>(mine.size()), type, whole.data(), counts.data(), places.data(), type, 0, MPI_COMM_WORLD);
+  MPI_Gatherv(mine.data(), static_cast<int>(mine.size()), type, whole.data(), counts.data(), places.data(), type, 0,
+              MPI_COMM_WORLD);
   return whole;
 }
 
@@ -145,7 +150,8 @@ Status Watcher::write_statistics(std::span<const double> sums, std::span<const d
   file << "code,name,cells,mean_celsius\n";
   for (std::size_t i = 0; i < countries_.size(); ++i) {
     if (counts[i + 1] == 0) continue;
-    file << countries_[i].code << ",\"" << countries_[i].name << "\"," << counts[i + 1] << ',' << sums[i + 1] / counts[i + 1] << '\n';
+    file << countries_[i].code << ",\"" << countries_[i].name << "\"," << counts[i + 1] << ',' << sums[i + 1] / counts[i + 1]
+         << '\n';
   }
   if (!file.flush()) return fail(Code::kIo, "cannot write " + path);
   return {};
@@ -212,9 +218,10 @@ int run_watch(int argc, char** argv) {
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   WatchOptions wanted;
-  ProgramOptions line("heat_watch",
-                      "Usage: mpirun -n RANKS heat_watch [options]\n"
-                      "Follows heat_job through its grid ($JUXMEM_GRID): pictures and a table of the countries' mean temperatures.");
+  ProgramOptions line(
+      "heat_watch",
+      "Usage: mpirun -n RANKS heat_watch [options]\n"
+      "Follows heat_job through its grid ($JUXMEM_GRID): pictures and a table of the countries' mean temperatures.");
   line.add()("out", options::value(&wanted.out)->default_value(wanted.out), "folder for the results")(
       "countries", options::value(&wanted.countries)->default_value(wanted.countries), "list of countries");
   if (const auto code = line.parse(argc, argv)) return *code;

@@ -20,13 +20,8 @@ struct Colour {
 };
 
 // From deep blue over white-yellow to dark red, by equal steps of temperature.
-constexpr std::array<Colour, 7> kColours = {{{24, 28, 98},
-                                             {44, 102, 176},
-                                             {120, 186, 214},
-                                             {236, 240, 214},
-                                             {250, 190, 92},
-                                             {224, 92, 44},
-                                             {120, 12, 24}}};
+constexpr std::array<Colour, 7> kColours = {
+    {{24, 28, 98}, {44, 102, 176}, {120, 186, 214}, {236, 240, 214}, {250, 190, 92}, {224, 92, 44}, {120, 12, 24}}};
 
 Colour colour_of(double temperature) {
   const double share = std::clamp((temperature - kColdest) / (kWarmest - kColdest), 0.0, 1.0);
@@ -40,7 +35,8 @@ Colour colour_of(double temperature) {
 
 class Canvas {
  public:
-  Canvas(std::uint32_t width, std::uint32_t height) : width_(width), height_(height), rgb_(std::size_t{width} * height * 3) {}
+  Canvas(std::uint32_t width, std::uint32_t height)
+      : width_(width), height_(height), rgb_(std::size_t{width} * height * 3) {}
 
   void set(std::uint32_t column, std::uint32_t row, const Colour& colour, double light = 1.0) {
     png_byte* pixel = rgb_.data() + (std::size_t{row} * width_ + column) * 3;
@@ -86,8 +82,10 @@ void draw_scale(Canvas& canvas, const Raster& raster) {
     const double degrees_per_column = (kWarmest - kColdest) / (raster.width - 2 * margin);
     const double temperature = kColdest + (column - margin) * degrees_per_column;
     const bool tick = std::floor(temperature / 10.0) != std::floor((temperature - degrees_per_column) / 10.0);
-    for (std::uint32_t row = 8; row < kScaleRows - 10; ++row) canvas.set(column, raster.height + row, colour_of(temperature));
-    for (std::uint32_t row = kScaleRows - 10; tick && row < kScaleRows - 3; ++row) canvas.set(column, raster.height + row, {0, 0, 0});
+    for (std::uint32_t row = 8; row < kScaleRows - 10; ++row)
+      canvas.set(column, raster.height + row, colour_of(temperature));
+    for (std::uint32_t row = kScaleRows - 10; tick && row < kScaleRows - 3; ++row)
+      canvas.set(column, raster.height + row, {0, 0, 0});
   }
 }
 

@@ -190,7 +190,8 @@ Status SharedBlock::read(const std::function<void(const Header&, const std::byte
 
 Status SharedBlock::wait_newer(std::int64_t limit_ms) {
   const int code = juxmem_wait(grid_, id_, version_, limit_ms, nullptr);
-  if (code != JUXMEM_OK && code != JUXMEM_ETIMEDOUT && code != JUXMEM_EAGAIN) return grid_error(code, "cannot wait for " + name_);
+  if (code != JUXMEM_OK && code != JUXMEM_ETIMEDOUT && code != JUXMEM_EAGAIN)
+    return grid_error(code, "cannot wait for " + name_);
   if (code != JUXMEM_OK) return fail(Code::kTimedOut, "nothing new in " + name_);
   return {};
 }

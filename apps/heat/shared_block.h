@@ -48,7 +48,8 @@ class SharedBlock {
   static constexpr std::uint64_t kHeaderBytes = 4096;
 
   // A new block of `content_bytes` beside the header, on 2 sites where the grid has them, published under `name`.
-  static Result<SharedBlock> create(juxmem_grid* grid, const std::string& name, std::uint64_t content_bytes, SectionStats* stats);
+  static Result<SharedBlock> create(juxmem_grid* grid, const std::string& name, std::uint64_t content_bytes,
+                                    SectionStats* stats);
   // Waits until somebody has published `name`, at most `limit_ms`.
   static Result<SharedBlock> open(juxmem_grid* grid, const std::string& name, std::int64_t limit_ms, SectionStats* stats);
 

@@ -61,7 +61,8 @@ void paint_country(const Raster& raster, std::uint32_t first_row, std::uint32_t 
   for (std::uint32_t row = 0; row < rows; ++row) {
     const double latitude = 90.0 - (first_row + row + 0.5) * cell;
     const auto row_cells = cells.subspan(std::size_t{row} * raster.width, raster.width);
-    if (latitude < extent.low.latitude + cell && extent.covers_south_pole()) fill_between(raster, -180, 180, number, row_cells);
+    if (latitude < extent.low.latitude + cell && extent.covers_south_pole())
+      fill_between(raster, -180, 180, number, row_cells);
     if (latitude < extent.low.latitude || latitude > extent.high.latitude) continue;
     const std::vector<double> edges = crossings(outline, latitude);
     for (std::size_t i = 0; i + 1 < edges.size(); i += 2) fill_between(raster, edges[i], edges[i + 1], number, row_cells);

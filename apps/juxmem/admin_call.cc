@@ -29,7 +29,8 @@ Status ask_drain(const wire::CatalogSnapshot& catalog, const std::string& provid
   return ask_managers(catalog, wire::DrainRequest{.tag = 0, .provider = provider, .cancel = cancel}, limit_ms);
 }
 
-Status ask_move(const wire::CatalogSnapshot& catalog, GroupId group, const std::string& from, const std::string& to, std::int64_t limit_ms) {
+Status ask_move(const wire::CatalogSnapshot& catalog, GroupId group, const std::string& from, const std::string& to,
+                std::int64_t limit_ms) {
   return ask_managers(catalog, wire::MoveRequest{.tag = 0, .group = group, .from = from, .to = to}, limit_ms);
 }
 
@@ -44,7 +45,9 @@ const wire::CatalogProvider* provider_named(const wire::CatalogSnapshot& catalog
 std::optional<std::size_t> groups_on(const wire::CatalogSnapshot& catalog, const std::string& provider) {
   const wire::CatalogProvider* found = provider_named(catalog, provider);
   if (found == nullptr) return std::nullopt;
-  const auto has = [&](const wire::CatalogGroup& group) { return std::ranges::find(group.members, found->node) != group.members.end(); };
+  const auto has = [&](const wire::CatalogGroup& group) {
+    return std::ranges::find(group.members, found->node) != group.members.end();
+  };
   return static_cast<std::size_t>(std::ranges::count_if(catalog.groups, has)) + (has(catalog.root) ? 1 : 0);
 }
 

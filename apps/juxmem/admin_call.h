@@ -20,7 +20,8 @@ std::vector<std::string> managers_of(const wire::CatalogSnapshot& catalog);
 // `cancel`: the provider shall not be emptied any more.
 Status ask_drain(const wire::CatalogSnapshot& catalog, const std::string& provider, bool cancel, std::int64_t limit_ms);
 // The group's copy on `from` shall be kept by `to`.
-Status ask_move(const wire::CatalogSnapshot& catalog, GroupId group, const std::string& from, const std::string& to, std::int64_t limit_ms);
+Status ask_move(const wire::CatalogSnapshot& catalog, GroupId group, const std::string& from, const std::string& to,
+                std::int64_t limit_ms);
 
 // The present life of the provider of that name; nullptr if there is none.
 const wire::CatalogProvider* provider_named(const wire::CatalogSnapshot& catalog, const std::string& name);

@@ -15,13 +15,17 @@ namespace juxmem {
 namespace po = boost::program_options;
 
 CommandLine::CommandLine(std::string name, std::string operands, std::string about, std::string examples)
-    : name_(std::move(name)), operands_usage_(std::move(operands)), about_(std::move(about)), examples_(std::move(examples)) {
+    : name_(std::move(name)),
+      operands_usage_(std::move(operands)),
+      about_(std::move(about)),
+      examples_(std::move(examples)) {
   options()("help,h", "this text");
 }
 
 void CommandLine::add_grid_option() {
-  options()("grid", po::value<std::string>(),
-            "addresses of the grid's providers, separated by commas (default: $JUXMEM_GRID, else the daemon on this machine)");
+  options()(
+      "grid", po::value<std::string>(),
+      "addresses of the grid's providers, separated by commas (default: $JUXMEM_GRID, else the daemon on this machine)");
 }
 
 std::optional<int> CommandLine::parse(const Arguments& arguments, std::size_t operands_min, std::size_t operands_max) {
@@ -54,7 +58,8 @@ std::optional<int> CommandLine::parse(const Arguments& arguments, std::size_t op
 }
 
 int CommandLine::wrong(const std::string& what) const {
-  fmt::print(stderr, "juxmem {}: {}\nUsage: juxmem {} {}\nMore: juxmem {} --help\n", name_, what, name_, operands_usage_, name_);
+  fmt::print(stderr, "juxmem {}: {}\nUsage: juxmem {} {}\nMore: juxmem {} --help\n", name_, what, name_, operands_usage_,
+             name_);
   return kExitUsage;
 }
 

@@ -153,7 +153,8 @@ void check_reachable(Examination& exam, const wire::StatusReply& reply) {
   if (silent.empty()) {
     exam.good("addresses", fmt::format("all {} providers that are up answer from here", reached));
   } else {
-    exam.failed("addresses", fmt::format("no answer from {}; a firewall in between, or the wrong --advertise?", fmt::join(silent, ", ")));
+    exam.failed("addresses",
+                fmt::format("no answer from {}; a firewall in between, or the wrong --advertise?", fmt::join(silent, ", ")));
   }
 }
 
@@ -184,11 +185,13 @@ void check_clocks(Examination& exam, const std::vector<std::string>& addresses) 
   }
   // Answers take their time on a busy machine, which looks like a clock that is off by as much.
   if (worst > kClockRatioMax) {
-    exam.warn("clocks", fmt::format("the clock of node {} and ours seemed to differ by {:.1f} % within {:.0f} ms; run this again on a "
-                                    "quiet machine, then look at its time service",
-                                    worst_node, worst * 100, passed / 1e6));
+    exam.warn("clocks",
+              fmt::format("the clock of node {} and ours seemed to differ by {:.1f} % within {:.0f} ms; run this again on a "
+                          "quiet machine, then look at its time service",
+                          worst_node, worst * 100, passed / 1e6));
   } else {
-    exam.good("clocks", fmt::format("{} providers' clocks go at our rate, as far as can be seen ({:.2f} %)", first->providers.size(), worst * 100));
+    exam.good("clocks", fmt::format("{} providers' clocks go at our rate, as far as can be seen ({:.2f} %)",
+                                    first->providers.size(), worst * 100));
   }
 }
 
@@ -201,14 +204,17 @@ void check_health(Examination& exam, const wire::StatusReply& reply) {
   for (const auto& group : reply.groups) {
     if (group.coordinator != 0) continue;
     broken = true;
-    troubles.push_back(fmt::format("{} has no coordinator: too few of its members live", group.group == kRootGroup ? std::string("the root") : fmt::format("group {}", group.group)));
+    troubles.push_back(
+        fmt::format("{} has no coordinator: too few of its members live",
+                    group.group == kRootGroup ? std::string("the root") : fmt::format("group {}", group.group)));
   }
   if (broken) {
     exam.failed("grid", fmt::format("{}", fmt::join(troubles, "; ")));
   } else if (!troubles.empty()) {
     exam.warn("grid", fmt::format("{}", fmt::join(troubles, "; ")));
   } else {
-    exam.good("grid", fmt::format("{} providers, {} groups, all of them led", reply.catalog.providers.size(), reply.groups.size()));
+    exam.good("grid",
+              fmt::format("{} providers, {} groups, all of them led", reply.catalog.providers.size(), reply.groups.size()));
   }
 }
 
@@ -232,7 +238,8 @@ void check_grid(Examination& exam, const CommandLine& line) {
   if (reply->version == juxmem_version()) {
     exam.good("versions", fmt::format("{} here and there", reply->version));
   } else {
-    exam.failed("versions", fmt::format("{} here, {} there; install the same version everywhere", juxmem_version(), reply->version));
+    exam.failed("versions",
+                fmt::format("{} here, {} there; install the same version everywhere", juxmem_version(), reply->version));
   }
   juxmem_grid* grid = nullptr;
   if (const int code = juxmem_open(uri->c_str(), nullptr, &grid); code != JUXMEM_OK) {
@@ -249,10 +256,11 @@ void check_grid(Examination& exam, const CommandLine& line) {
 }  // namespace
 
 int doctor_command(const Arguments& arguments) {
-  CommandLine line("doctor", "[options]",
-                   "Examines this machine and, if there is one, the grid: limits, memory, run folder, ports, key, admission, versions,\n"
-                   "addresses, clocks, groups. Each step has its line; the exit code is 1 if one failed.",
-                   "  juxmem doctor\n  juxmem doctor --grid tcp://10.0.0.1:7400\n");
+  CommandLine line(
+      "doctor", "[options]",
+      "Examines this machine and, if there is one, the grid: limits, memory, run folder, ports, key, admission, versions,\n"
+      "addresses, clocks, groups. Each step has its line; the exit code is 1 if one failed.",
+      "  juxmem doctor\n  juxmem doctor --grid tcp://10.0.0.1:7400\n");
   line.add_grid_option();
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;
   Examination exam;

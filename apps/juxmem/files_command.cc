@@ -27,8 +27,8 @@ bool parse_copies(const std::string& text, std::uint32_t& sites, std::uint32_t& 
 // Names what was left out. Something was done all the same, but not all: the exit code tells.
 int report_skipped(const char* command, const TransferReport& report) {
   if (report.skipped_attributes > 0) {
-    fmt::print(stderr, "juxmem {}: {} attributes were left out: they are neither numbers nor text of fixed length\n", command,
-               report.skipped_attributes);
+    fmt::print(stderr, "juxmem {}: {} attributes were left out: they are neither numbers nor text of fixed length\n",
+               command, report.skipped_attributes);
   }
   for (const std::string& skipped : report.skipped) fmt::print(stderr, "juxmem {}: skipped {}\n", command, skipped);
   return report.skipped.empty() ? kExitOk : kExitFailed;
@@ -37,13 +37,15 @@ int report_skipped(const char* command, const TransferReport& report) {
 }  // namespace
 
 int import_command(const Arguments& arguments) {
-  CommandLine line("import", "FILE [PREFIX] [options]",
-                   "Reads an HDF5 or netCDF-4 file. Every dataset becomes a block of its own, published as PREFIX/dataset/path, with\n"
-                   "type, shape and attributes as its meta data. PREFIX is the file's name without its ending if none is given.\n"
-                   "Datasets of other types than numbers and text of fixed length are skipped and named; the exit code is 1 then.",
-                   "  juxmem import ocean.nc\n  juxmem import results.h5 run7/results --copies 2x3\n");
+  CommandLine line(
+      "import", "FILE [PREFIX] [options]",
+      "Reads an HDF5 or netCDF-4 file. Every dataset becomes a block of its own, published as PREFIX/dataset/path, with\n"
+      "type, shape and attributes as its meta data. PREFIX is the file's name without its ending if none is given.\n"
+      "Datasets of other types than numbers and text of fixed length are skipped and named; the exit code is 1 then.",
+      "  juxmem import ocean.nc\n  juxmem import results.h5 run7/results --copies 2x3\n");
   line.add_grid_option();
-  line.options()("copies", po::value<std::string>()->default_value("1x1"), "SITESxNODES: on how many nodes of how many sites")(
+  line.options()("copies", po::value<std::string>()->default_value("1x1"),
+                 "SITESxNODES: on how many nodes of how many sites")(
       "disk", "acknowledged means on stable storage; for grids whose providers keep data on disk")(
       "replace", "replace what is published under the same names");
   if (const auto ended = line.parse(arguments, 1, 2)) return *ended;
@@ -75,10 +77,11 @@ int import_command(const Arguments& arguments) {
 }
 
 int export_command(const Arguments& arguments) {
-  CommandLine line("export", "PREFIX FILE [options]",
-                   "Writes every imported dataset published under PREFIX/ to a new HDF5 file, with its groups and attributes.\n"
-                   "Blocks that hold no dataset are skipped and named; the exit code is 1 then.",
-                   "  juxmem export run7/results copy.h5\n  juxmem export dcw world.nc --force\n");
+  CommandLine line(
+      "export", "PREFIX FILE [options]",
+      "Writes every imported dataset published under PREFIX/ to a new HDF5 file, with its groups and attributes.\n"
+      "Blocks that hold no dataset are skipped and named; the exit code is 1 then.",
+      "  juxmem export run7/results copy.h5\n  juxmem export dcw world.nc --force\n");
   line.add_grid_option();
   line.options()("force", "replace FILE if it exists");
   if (const auto ended = line.parse(arguments, 2, 2)) return *ended;
@@ -97,9 +100,9 @@ int export_command(const Arguments& arguments) {
   Result<TransferReport> report;
   {
     ProgressBar bar("export");
-    report = export_hdf5(grid->get(), prefix, unfinished, [&](std::uint64_t done, std::uint64_t total, const std::string& path) {
-      bar.show(done, total, path);
-    });
+    report =
+        export_hdf5(grid->get(), prefix, unfinished,
+                    [&](std::uint64_t done, std::uint64_t total, const std::string& path) { bar.show(done, total, path); });
   }
   if (report) fs::rename(unfinished, file, error);
   if (!report) {

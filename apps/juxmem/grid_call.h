@@ -75,7 +75,8 @@ Result<Reply> ask_grid(const std::vector<std::string>& addresses, Request reques
   std::vector<PeerId> peers;
   for (const std::string& address : addresses) {
     const PeerId peer = (*env)->network().dial(address);
-    if (peer == 0) return fail(Code::kInvalid, fmt::format("'{}' is not an address like tcp://HOST:PORT or ipc://PATH", address));
+    if (peer == 0)
+      return fail(Code::kInvalid, fmt::format("'{}' is not an address like tcp://HOST:PORT or ipc://PATH", address));
     peers.push_back(peer);
   }
   GridCall<Request, Reply> call(**env, std::move(peers), std::move(request));
@@ -85,7 +86,8 @@ Result<Reply> ask_grid(const std::vector<std::string>& addresses, Request reques
   while (!call.answer() && (*env)->clock().now() < deadline) (*env)->run_once(deadline);
   if (call.answer()) return std::move(*call.answer());
   if (call.is_refused()) {
-    const char* what = options.key == nullptr ? "it wants a key: set JUXMEM_KEY_FILE" : "the key of JUXMEM_KEY_FILE is not admitted there";
+    const char* what =
+        options.key == nullptr ? "it wants a key: set JUXMEM_KEY_FILE" : "the key of JUXMEM_KEY_FILE is not admitted there";
     return fail(Code::kKeyRefused, fmt::format("{}: {}", fmt::join(addresses, ", "), what));
   }
   return fail(Code::kUnreachable, fmt::format("no answer within {} ms from {}", limit_ms, fmt::join(addresses, ", ")));

@@ -61,21 +61,24 @@ Result<std::string> key_in(const std::string& dir) {
 }
 
 int grid_start(const Arguments& arguments) {
-  CommandLine line("grid start", "--local --sites NAME:PROVIDERS[,NAME:PROVIDERS...] [options]",
-                   "Starts a grid on this machine: one juxmemd process for each provider, on loopback. Returns when all are\n"
-                   "ready. What is on standard output is to be given to eval: it sets JUXMEM_GRID, and JUXMEM_KEY_FILE with --key.",
-                   "  eval $(juxmem grid start --local --sites rennes:3,sophia:3)\n"
-                   "  eval $(juxmem grid start --local --sites rennes:3 --key)\n"
-                   "  eval $(juxmem grid start --local --sites rennes:3,sophia:3 --data ./data)\n"
-                   "  juxmem grid start --local --sites here:1 --memory 4GiB --dir ./grid\n");
+  CommandLine line(
+      "grid start", "--local --sites NAME:PROVIDERS[,NAME:PROVIDERS...] [options]",
+      "Starts a grid on this machine: one juxmemd process for each provider, on loopback. Returns when all are\n"
+      "ready. What is on standard output is to be given to eval: it sets JUXMEM_GRID, and JUXMEM_KEY_FILE with --key.",
+      "  eval $(juxmem grid start --local --sites rennes:3,sophia:3)\n"
+      "  eval $(juxmem grid start --local --sites rennes:3 --key)\n"
+      "  eval $(juxmem grid start --local --sites rennes:3,sophia:3 --data ./data)\n"
+      "  juxmem grid start --local --sites here:1 --memory 4GiB --dir ./grid\n");
   line.options()("local", "on this machine (the only place in this version)")(
       "sites", po::value<std::string>(), "sites and how many providers each has: rennes:3,sophia:3")(
       "memory", po::value<std::string>()->default_value("256MiB"), "memory of each provider")(
-      "key", "encrypt, and let in only who has the key that is made in the folder (grid.key); without it everybody on this\n"
-             "machine can use the grid")(
-      "data", po::value<std::string>(), "folder for what the providers keep on disk; a grid started again with the same folder goes on where\n"
-              "it was")(
-      "dir", po::value<std::string>(), "folder for logs and the description of the grid (default: in the run folder)")(
+      "key",
+      "encrypt, and let in only who has the key that is made in the folder (grid.key); without it everybody on this\n"
+      "machine can use the grid")(
+      "data", po::value<std::string>(),
+      "folder for what the providers keep on disk; a grid started again with the same folder goes on where\n"
+      "it was")("dir", po::value<std::string>(),
+                "folder for logs and the description of the grid (default: in the run folder)")(
       "timeout", po::value<std::string>()->default_value("60"), "seconds until all must be ready");
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;
   if (!line.has("local")) return line.wrong("--local is missing: this version starts grids on this machine only");
@@ -109,15 +112,17 @@ int grid_start(const Arguments& arguments) {
   }
   fmt::print("export JUXMEM_GRID={}\n", grid->uri());
   if (!key_file.empty()) fmt::print("export JUXMEM_KEY_FILE={}\n", key_file);
-  fmt::print(stderr, "{} providers at {} sites run; their logs are in {}\n", grid->providers.size(), sites->size(), grid->dir);
+  fmt::print(stderr, "{} providers at {} sites run; their logs are in {}\n", grid->providers.size(), sites->size(),
+             grid->dir);
   return kExitOk;
 }
 
 int grid_stop(const Arguments& arguments) {
-  CommandLine line("grid stop", "[options]",
-                   "Ends the grid that `juxmem grid start` started. What is in its blocks in memory is gone; those on disk are there\n"
-                   "again when it is started with the same --data.",
-                   "  juxmem grid stop\n  juxmem grid stop --dir ./grid\n");
+  CommandLine line(
+      "grid stop", "[options]",
+      "Ends the grid that `juxmem grid start` started. What is in its blocks in memory is gone; those on disk are there\n"
+      "again when it is started with the same --data.",
+      "  juxmem grid stop\n  juxmem grid stop --dir ./grid\n");
   line.options()("dir", po::value<std::string>(), "the folder given to grid start");
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;
   auto grid = LocalGrid::load(folder_of(line));

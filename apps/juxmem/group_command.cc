@@ -67,7 +67,8 @@ struct Wish {
 };
 
 // Asks for it and watches until it is done; `limit_s` 0: does not wait.
-Status carry_out(const std::vector<std::string>& addresses, const wire::CatalogSnapshot& catalog, const Wish& wish, long limit_s) {
+Status carry_out(const std::vector<std::string>& addresses, const wire::CatalogSnapshot& catalog, const Wish& wish,
+                 long limit_s) {
   if (const Status asked = ask_move(catalog, wish.group, wish.from, wish.to, kAnswerLimitMs); !asked) return asked;
   if (limit_s == 0) return {};
   const wire::CatalogProvider* from = provider_named(catalog, wish.from);
@@ -84,14 +85,16 @@ Status carry_out(const std::vector<std::string>& addresses, const wire::CatalogS
     was_seen |= standing == Standing::kUnderWay;
     // The provider that answers may know less than the one that took the wish.
     if (standing == Standing::kGivenUp && (was_seen || looks > 20)) {
-      return fail(Code::kTryAgain, fmt::format("{} stays on {}: the move was given up, see juxmem status", name_of_group(wish.group), wish.from));
+      return fail(Code::kTryAgain, fmt::format("{} stays on {}: the move was given up, see juxmem status",
+                                               name_of_group(wish.group), wish.from));
     }
     const auto percent = percent_of(*status, wish.group, to->node);
     if (percent && percent != shown) fmt::print("{}: {} has {}% of it\n", name_of_group(wish.group), wish.to, *percent);
     std::fflush(stdout);
     shown = percent ? percent : shown;
     if (Clock::now() >= deadline) {
-      return fail(Code::kTimedOut, fmt::format("{} is still on its way from {} to {}; it goes on", name_of_group(wish.group), wish.from, wish.to));
+      return fail(Code::kTimedOut, fmt::format("{} is still on its way from {} to {}; it goes on", name_of_group(wish.group),
+                                               wish.from, wish.to));
     }
     std::this_thread::sleep_for(kBetweenLooks);
   }
@@ -117,7 +120,8 @@ std::string name_of(const wire::CatalogSnapshot& catalog, NodeId node) {
 void show(const wire::CatalogSnapshot& catalog, const std::vector<PlannedMove>& moves) {
   std::uint64_t bytes = 0;
   for (const PlannedMove& move : moves) {
-    fmt::print("group {}: {} -> {}, {}\n", move.group, name_of(catalog, move.from), name_of(catalog, move.to), size_text(move.bytes));
+    fmt::print("group {}: {} -> {}, {}\n", move.group, name_of(catalog, move.from), name_of(catalog, move.to),
+               size_text(move.bytes));
     bytes += move.bytes;
   }
   fmt::print("{} {}, {} at most\n", moves.size(), moves.size() == 1 ? "move" : "moves", size_text(bytes));
@@ -127,17 +131,19 @@ void show(const wire::CatalogSnapshot& catalog, const std::vector<PlannedMove>& 
 }  // namespace
 
 int group_command(const Arguments& arguments) {
-  CommandLine line("group", "move GROUP FROM TO [options]",
-                   "Gives the copy that provider FROM keeps of a group to provider TO. GROUP is a number or 'root', as juxmem status\n"
-                   "shows it. TO gets the state while the group goes on serving; FROM lets go of it then.",
-                   "  juxmem group move 3 rennes-1 rennes-4\n");
+  CommandLine line(
+      "group", "move GROUP FROM TO [options]",
+      "Gives the copy that provider FROM keeps of a group to provider TO. GROUP is a number or 'root', as juxmem status\n"
+      "shows it. TO gets the state while the group goes on serving; FROM lets go of it then.",
+      "  juxmem group move 3 rennes-1 rennes-4\n");
   line.add_grid_option();
   add_wait_option(line, "wait so many seconds at most; 0: do not wait");
   if (const auto ended = line.parse(arguments, 4, 4)) return *ended;
   const auto& words = line.operands();
   if (words[0] != "move") return line.wrong("it knows 'move' only");
   const auto group = group_named(words[1]);
-  if (!group) return line.wrong(fmt::format("'{}' is no group: give its number or 'root', as juxmem status shows it", words[1]));
+  if (!group)
+    return line.wrong(fmt::format("'{}' is no group: give its number or 'root', as juxmem status shows it", words[1]));
   const auto wait_s = seconds_of(line);
   if (!wait_s) return line.wrong("--wait-s takes a number of seconds");
   const auto uri = grid_uri(line);
@@ -145,17 +151,19 @@ int group_command(const Arguments& arguments) {
   const std::vector<std::string> addresses = split_addresses(*uri);
   const auto status = ask_status(addresses, true, kAnswerLimitMs);
   if (!status) return line.failed(status.error());
-  if (const Status done = carry_out(addresses, status->catalog, {*group, words[2], words[3]}, *wait_s); !done) return line.failed(done.error());
+  if (const Status done = carry_out(addresses, status->catalog, {*group, words[2], words[3]}, *wait_s); !done)
+    return line.failed(done.error());
   if (*wait_s > 0) fmt::print("{}: {} keeps the copy that {} had\n", name_of_group(*group), words[3], words[2]);
   return kExitOk;
 }
 
 int rebalance_command(const Arguments& arguments) {
-  CommandLine line("rebalance", "[--dry-run] [options]",
-                   "Evens out the memory that groups have reserved on the providers of each site, one copy after the other, while all\n"
-                   "groups go on serving. Says what it will do before it begins. May be interrupted: what has moved stays.",
-                   "  juxmem rebalance --dry-run\n"
-                   "  juxmem rebalance\n");
+  CommandLine line(
+      "rebalance", "[--dry-run] [options]",
+      "Evens out the memory that groups have reserved on the providers of each site, one copy after the other, while all\n"
+      "groups go on serving. Says what it will do before it begins. May be interrupted: what has moved stays.",
+      "  juxmem rebalance --dry-run\n"
+      "  juxmem rebalance\n");
   line.add_grid_option();
   line.options()("dry-run", "only say what it would do");
   add_wait_option(line, "wait so many seconds for each move at most");

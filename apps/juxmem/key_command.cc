@@ -13,13 +13,14 @@ namespace {
 namespace po = boost::program_options;
 
 int key_new(const Arguments& arguments) {
-  CommandLine line("key new", "FILE [--user NAME --of GRIDKEY]",
-                   "Makes a key in a new file that only you may read. Without --user it is a grid's own key: its providers take it by\n"
-                   "juxmemd --key-file, and whoever holds it is trusted like a provider. With --user it is a user's key, which\n"
-                   "lets nobody in before `juxmem key admit`. Programs take a key from the file that JUXMEM_KEY_FILE names.",
-                   "  juxmem key new grid.key\n"
-                   "  juxmem key show grid.key > grid.pub\n"
-                   "  juxmem key new alice.key --user alice --of grid.pub\n");
+  CommandLine line(
+      "key new", "FILE [--user NAME --of GRIDKEY]",
+      "Makes a key in a new file that only you may read. Without --user it is a grid's own key: its providers take it by\n"
+      "juxmemd --key-file, and whoever holds it is trusted like a provider. With --user it is a user's key, which\n"
+      "lets nobody in before `juxmem key admit`. Programs take a key from the file that JUXMEM_KEY_FILE names.",
+      "  juxmem key new grid.key\n"
+      "  juxmem key show grid.key > grid.pub\n"
+      "  juxmem key new alice.key --user alice --of grid.pub\n");
   line.options()("user", po::value<std::string>(), "name of the user")(
       "of", po::value<std::string>(), "the grid's key file, or a file with its public part");
   if (const auto ended = line.parse(arguments, 1, 1)) return *ended;
@@ -28,7 +29,8 @@ int key_new(const Arguments& arguments) {
   KeyFile key;
   if (line.has("user")) {
     const std::string name = line.text("user");
-    if (!is_user_name(name)) return line.wrong("--user: '" + name + "' is not a name: letters, digits, '.', '_', '@' and '-'");
+    if (!is_user_name(name))
+      return line.wrong("--user: '" + name + "' is not a name: letters, digits, '.', '_', '@' and '-'");
     const auto grid = load_public_key(line.text("of"));
     if (!grid) return line.failed(grid.error());
     key = new_user_key(name, grid->grid);
@@ -41,7 +43,8 @@ int key_new(const Arguments& arguments) {
 }
 
 int key_show(const Arguments& arguments) {
-  CommandLine line("key show", "FILE", "Prints the public part of a key: what an administrator needs to admit it, and of a grid's key\n"
+  CommandLine line("key show", "FILE",
+                   "Prints the public part of a key: what an administrator needs to admit it, and of a grid's key\n"
                    "what a user needs to make his own.",
                    "  juxmem key show alice.key > alice.pub\n");
   if (const auto ended = line.parse(arguments, 1, 1)) return *ended;
@@ -52,10 +55,11 @@ int key_show(const Arguments& arguments) {
 }
 
 int key_admit(const Arguments& arguments) {
-  CommandLine line("key admit", "GRIDKEY FILE",
-                   "Admits a user: puts the public key of FILE (a key or its public part) into the folder GRIDKEY.admitted. Providers\n"
-                   "that read this folder let him in from then on; the others need a copy of it.",
-                   "  juxmem key admit grid.key alice.pub\n");
+  CommandLine line(
+      "key admit", "GRIDKEY FILE",
+      "Admits a user: puts the public key of FILE (a key or its public part) into the folder GRIDKEY.admitted. Providers\n"
+      "that read this folder let him in from then on; the others need a copy of it.",
+      "  juxmem key admit grid.key alice.pub\n");
   if (const auto ended = line.parse(arguments, 2, 2)) return *ended;
   const auto grid = load_key_file(line.operands()[0]);
   if (!grid) return line.failed(grid.error());
@@ -71,9 +75,10 @@ int key_admit(const Arguments& arguments) {
 }
 
 int key_revoke(const Arguments& arguments) {
-  CommandLine line("key revoke", "GRIDKEY NAME",
-                   "Puts a user out while the grid runs: his key is not admitted any more, and his connections are cut within a second.",
-                   "  juxmem key revoke grid.key alice\n");
+  CommandLine line(
+      "key revoke", "GRIDKEY NAME",
+      "Puts a user out while the grid runs: his key is not admitted any more, and his connections are cut within a second.",
+      "  juxmem key revoke grid.key alice\n");
   if (const auto ended = line.parse(arguments, 2, 2)) return *ended;
   const AdmittedKeys admitted(admitted_folder_of(line.operands()[0]));
   if (Status done = admitted.revoke(line.operands()[1]); !done) return line.failed(done.error());
@@ -82,7 +87,8 @@ int key_revoke(const Arguments& arguments) {
 }
 
 int key_list(const Arguments& arguments) {
-  CommandLine line("key list", "GRIDKEY", "Prints the names of the users whose keys are admitted.", "  juxmem key list grid.key\n");
+  CommandLine line("key list", "GRIDKEY", "Prints the names of the users whose keys are admitted.",
+                   "  juxmem key list grid.key\n");
   if (const auto ended = line.parse(arguments, 1, 1)) return *ended;
   const auto names = AdmittedKeys(admitted_folder_of(line.operands().front())).read();
   if (!names) return line.failed(names.error());

@@ -191,8 +191,8 @@ Status wait_until_ready(const std::string& dir, const LocalProvider& provider, S
       return fail(Code::kIo, fmt::format("provider {} ended at its start: {}", provider.name, last_line_of(log)));
     }
     if (SteadyClock::now() >= deadline) {
-      return fail(Code::kTryAgain, fmt::format("provider {} was not ready in time; its log is {} and ends with: {}", provider.name, log,
-                                               last_line_of(log)));
+      return fail(Code::kTryAgain, fmt::format("provider {} was not ready in time; its log is {} and ends with: {}",
+                                               provider.name, log, last_line_of(log)));
     }
     std::this_thread::sleep_for(kPollEvery);
   }
@@ -203,7 +203,8 @@ Result<std::vector<LocalProvider*>> rows_of(LocalGrid& grid, const std::vector<s
   std::vector<LocalProvider*> rows;
   for (const std::string& name : names) {
     const auto found = std::ranges::find(grid.providers, name, &LocalProvider::name);
-    if (found == grid.providers.end()) return fail(Code::kNotFound, fmt::format("the grid in {} has no provider {}", grid.dir, name));
+    if (found == grid.providers.end())
+      return fail(Code::kNotFound, fmt::format("the grid in {} has no provider {}", grid.dir, name));
     rows.push_back(&*found);
   }
   return rows;
@@ -212,7 +213,8 @@ Result<std::vector<LocalProvider*>> rows_of(LocalGrid& grid, const std::vector<s
 // One attempt to start everything; the ports may turn out to be taken meanwhile.
 class Starter {
  public:
-  Starter(std::string dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes, std::string key_file, std::string data)
+  Starter(std::string dir, const std::vector<LocalSite>& sites, std::uint64_t memory_bytes, std::string key_file,
+          std::string data)
       : sites_(sites), memory_bytes_(memory_bytes), key_file_(std::move(key_file)), data_(std::move(data)) {
     grid_.dir = std::move(dir);
   }
@@ -257,7 +259,8 @@ class Starter {
       }
     }
     if (!same || addresses.size() != wanted) {
-      return fail(Code::kInvalid, fmt::format("the grid whose data are in {} has other providers; start it with the same --sites", data_));
+      return fail(Code::kInvalid,
+                  fmt::format("the grid whose data are in {} has other providers; start it with the same --sites", data_));
     }
     return addresses;
   }
@@ -269,7 +272,8 @@ class Starter {
     std::ofstream file(former_file() + ".new");
     file << addresses.dump(2) << '\n';
     file.close();
-    if (!file || rename((former_file() + ".new").c_str(), former_file().c_str()) != 0) return fail(Code::kIo, "cannot write " + former_file());
+    if (!file || rename((former_file() + ".new").c_str(), former_file().c_str()) != 0)
+      return fail(Code::kIo, "cannot write " + former_file());
     return {};
   }
 
@@ -303,9 +307,19 @@ class Starter {
   }
 
   std::vector<std::string> command_of(const std::string& program, const LocalProvider& provider) const {
-    std::vector<std::string> words = {program,    "--name",     provider.name,    "--site",   provider.site,
-                                      "--listen", provider.address, "--join",     managers_,  "--memory",
-                                      std::to_string(memory_bytes_), "--ready-file", ready_file_of(grid_.dir, provider.name)};
+    std::vector<std::string> words = {program,
+                                      "--name",
+                                      provider.name,
+                                      "--site",
+                                      provider.site,
+                                      "--listen",
+                                      provider.address,
+                                      "--join",
+                                      managers_,
+                                      "--memory",
+                                      std::to_string(memory_bytes_),
+                                      "--ready-file",
+                                      ready_file_of(grid_.dir, provider.name)};
     if (manager_names_.contains(provider.name)) words.push_back("--manager");
     if (!key_file_.empty()) words.insert(words.end(), {"--key-file", key_file_});
     if (!data_.empty()) words.insert(words.end(), {"--data", data_ + "/" + provider.name});
@@ -325,8 +339,9 @@ Status prepare_folder(const std::string& dir) {
   if (const auto former = LocalGrid::load(dir)) {
     for (const LocalProvider& provider : former->providers) {
       if (runs(provider)) {
-        return fail(Code::kBusy, fmt::format("a grid runs already (folder {}, provider {}); end it with: juxmem grid stop --dir {}",
-                                             dir, provider.name, dir));
+        return fail(Code::kBusy,
+                    fmt::format("a grid runs already (folder {}, provider {}); end it with: juxmem grid stop --dir {}", dir,
+                                provider.name, dir));
       }
     }
   }
@@ -354,9 +369,8 @@ Result<std::vector<LocalSite>> parse_sites(const std::string& text) {
         return fail(Code::kInvalid, fmt::format("'{}' is not of the form NAME:PROVIDERS, like rennes:3", part));
       }
     }
-    const bool plain = std::all_of(site.name.begin(), site.name.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '-' || c == '_';
-    });
+    const bool plain = std::all_of(site.name.begin(), site.name.end(),
+                                   [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
     if (site.name.empty() || site.name.size() > 64 || !plain) {
       return fail(Code::kInvalid, fmt::format("'{}' is not a name of a site: letters, digits, - and _", site.name));
     }
@@ -396,8 +410,8 @@ Result<LocalGrid> LocalGrid::load(const std::string& dir) {
   try {
     LocalGrid grid{dir, {}};
     for (const json& row : document.at("providers")) {
-      grid.providers.push_back({row.at("name"), row.at("site"), row.at("address"), row.at("pid"), row.at("started"),
-                                row.at("command")});
+      grid.providers.push_back(
+          {row.at("name"), row.at("site"), row.at("address"), row.at("pid"), row.at("started"), row.at("command")});
     }
     return grid;
   } catch (const json::exception&) {

@@ -97,7 +97,8 @@ Status remove_name(juxmem_grid* grid, const NamedBlock& row, bool keep_block) {
 }  // namespace
 
 int ls_command(const Arguments& arguments) {
-  CommandLine line("ls", "[PREFIX] [-l] [options]", "Lists the names that begin with PREFIX (all without it), in byte order.",
+  CommandLine line("ls", "[PREFIX] [-l] [options]",
+                   "Lists the names that begin with PREFIX (all without it), in byte order.",
                    "  juxmem ls\n  juxmem ls -l dcw/FR\n");
   line.add_grid_option();
   line.options()("long,l", "with block, size, version and copies");
@@ -140,9 +141,11 @@ int stat_command(const Arguments& arguments) {
     fmt::print("{}\n", json_of(line.operands().front(), *block, *facts).dump(2));
     return kExitOk;
   }
-  fmt::print("name     {}\nblock    {} (id {})\nsize     {} bytes ({})\nversion  {}\ncopies   {} site(s) x {} node(s)\nmeta     {}\n",
-             line.operands().front(), block_name(*block), *block, facts->info.size, size_text(facts->info.size),
-             facts->info.version, facts->info.sites, facts->info.nodes_per_site, describe_meta(facts->meta));
+  fmt::print(
+      "name     {}\nblock    {} (id {})\nsize     {} bytes ({})\nversion  {}\ncopies   {} site(s) x {} node(s)\nmeta     "
+      "{}\n",
+      line.operands().front(), block_name(*block), *block, facts->info.size, size_text(facts->info.size),
+      facts->info.version, facts->info.sites, facts->info.nodes_per_site, describe_meta(facts->meta));
   const auto dataset = decode_meta(facts->meta);
   if (!dataset) return kExitOk;
   for (const AttributeMeta& attribute : dataset->attributes) {
@@ -176,7 +179,8 @@ int rm_command(const Arguments& arguments) {
   ProgressBar bar("rm");
   for (std::size_t i = 0; i < doomed.size(); ++i) {
     bar.show(i, doomed.size(), doomed[i].name);
-    if (Status removed = remove_name(grid->get(), doomed[i], line.has("keep-block")); !removed) return line.failed(removed.error());
+    if (Status removed = remove_name(grid->get(), doomed[i], line.has("keep-block")); !removed)
+      return line.failed(removed.error());
   }
   return kExitOk;
 }

@@ -12,11 +12,12 @@ constexpr std::int64_t kAnswerLimitMs = 10'000;
 }  // namespace
 
 int status_command(const Arguments& arguments) {
-  CommandLine line("status", "[-j] [options]",
-                   "Shows the grid: sites, providers, groups, coordinators, how far replicas lag behind (log entries), memory.\n"
-                   "One provider gathers the answers of all; those that do not answer in time are marked.",
-                   "  juxmem status\n"
-                   "  juxmem status -j | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"groups\"])'\n");
+  CommandLine line(
+      "status", "[-j] [options]",
+      "Shows the grid: sites, providers, groups, coordinators, how far replicas lag behind (log entries), memory.\n"
+      "One provider gathers the answers of all; those that do not answer in time are marked.",
+      "  juxmem status\n"
+      "  juxmem status -j | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"groups\"])'\n");
   line.add_grid_option();
   line.options()("json,j", "JSON for programs");
   if (const auto ended = line.parse(arguments, 0, 0)) return *ended;

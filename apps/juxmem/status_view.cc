@@ -42,7 +42,8 @@ Index index_of(const wire::StatusReply& reply) {
     site.up += provider.up ? 1 : 0;
     site.capacity_bytes += provider.capacity_bytes;
     site.reserved_bytes += provider.reserved_bytes;
-    if (const auto it = index.answers.find(provider.node); it != index.answers.end()) site.used_bytes += it->second->used_bytes;
+    if (const auto it = index.answers.find(provider.node); it != index.answers.end())
+      site.used_bytes += it->second->used_bytes;
   }
   return index;
 }
@@ -56,7 +57,8 @@ std::string name_of_node(const Index& index, NodeId node) {
 // The site that most of the last proposals came from; empty if none came or it has no provider any more.
 std::string writers_site(const Index& index, const wire::GroupStatus& group) {
   if (group.writers_site == 0) return {};
-  const auto found = std::ranges::find_if(index.sites, [&](const auto& row) { return site_id_of(row.first) == group.writers_site; });
+  const auto found =
+      std::ranges::find_if(index.sites, [&](const auto& row) { return site_id_of(row.first) == group.writers_site; });
   return found == index.sites.end() ? std::string{} : found->first;
 }
 
@@ -81,7 +83,8 @@ const wire::CatchUpStatus* catch_up_of(const wire::GroupStatus& group, NodeId no
 }
 
 std::string member_state(const wire::GroupStatus& group, const wire::GroupMemberStatus& member) {
-  if (const wire::CatchUpStatus* catch_up = catch_up_of(group, member.node)) return fmt::format("(catching up {}%)", catch_up->percent);
+  if (const wire::CatchUpStatus* catch_up = catch_up_of(group, member.node))
+    return fmt::format("(catching up {}%)", catch_up->percent);
   if (!member.heard) return "(away)";
   return member.relays ? "(relay)" : "";
 }
@@ -99,7 +102,8 @@ std::string members_text(const Index& index, const wire::GroupStatus& group) {
   if (!it->second->next.empty()) text += ", to be";
   for (NodeId node : it->second->next) {
     const wire::CatchUpStatus* catch_up = catch_up_of(group, node);
-    text += " " + name_of_node(index, node) + (catch_up != nullptr ? fmt::format("(catching up {}%)", catch_up->percent) : "");
+    text +=
+        " " + name_of_node(index, node) + (catch_up != nullptr ? fmt::format("(catching up {}%)", catch_up->percent) : "");
   }
   return text;
 }
@@ -122,7 +126,8 @@ std::string providers_text(const wire::StatusReply& reply, const Index& index) {
     if (provider.manager) state += ", manager";
     if (provider.draining) state += ", draining";
     if (provider.store != 0) state += ", remembers";
-    if (answer != nullptr && answer->disk != Code::kOk) state += answer->disk == Code::kNoSpace ? ", disk full" : ", disk failed";
+    if (answer != nullptr && answer->disk != Code::kOk)
+      state += answer->disk == Code::kNoSpace ? ", disk full" : ", disk failed";
     table.add({provider.name, provider.site, std::to_string(provider.node), state, provider.address,
                size_text(provider.capacity_bytes), answer != nullptr ? size_text(answer->used_bytes) : "-",
                answer != nullptr ? std::to_string(answer->clients) : "-",
@@ -132,16 +137,19 @@ std::string providers_text(const wire::StatusReply& reply, const Index& index) {
 }
 
 std::string groups_text(const wire::StatusReply& reply, const Index& index) {
-  TextTable table({"GROUP", "COPIES", "COORDINATOR", "WRITERS", "DECIDED ", "LAG ", "BLOCKS ", "USED ", "QUOTA ", "MEMBERS"});
+  TextTable table(
+      {"GROUP", "COPIES", "COORDINATOR", "WRITERS", "DECIDED ", "LAG ", "BLOCKS ", "USED ", "QUOTA ", "MEMBERS"});
   for (const auto& group : reply.groups) {
     const auto it = index.groups.find(group.group);
     const bool root = group.group == kRootGroup;
-    const std::string copies =
-        it == index.groups.end() ? "-" : fmt::format("{}x{}{}", it->second->shape.sites, it->second->shape.nodes_per_site,
-                                                     it->second->durability == Durability::kDisk ? " disk" : "");
+    const std::string copies = it == index.groups.end()
+                                   ? "-"
+                                   : fmt::format("{}x{}{}", it->second->shape.sites, it->second->shape.nodes_per_site,
+                                                 it->second->durability == Durability::kDisk ? " disk" : "");
     table.add({root ? "root" : std::to_string(group.group), copies, name_of_node(index, group.coordinator),
-               writers_text(index, group), std::to_string(group.decided), std::to_string(lag_of(group)), root ? "-" : std::to_string(group.blocks),
-               root ? "-" : size_text(group.used_bytes), root ? "-" : size_text(group.quota_bytes), members_text(index, group)});
+               writers_text(index, group), std::to_string(group.decided), std::to_string(lag_of(group)),
+               root ? "-" : std::to_string(group.blocks), root ? "-" : size_text(group.used_bytes),
+               root ? "-" : size_text(group.quota_bytes), members_text(index, group)});
   }
   return table.text();
 }
@@ -223,12 +231,8 @@ nlohmann::json status_json(const wire::StatusReply& reply) {
   for (const auto& provider : reply.catalog.providers) providers.push_back(provider_json(provider, index));
   json groups = json::array();
   for (const auto& group : reply.groups) groups.push_back(group_json(group, index));
-  return {{"version", reply.version},
-          {"answered_by", reply.answered_by},
-          {"catalog_version", reply.catalog.version},
-          {"sites", sites},
-          {"providers", providers},
-          {"groups", groups}};
+  return {{"version", reply.version}, {"answered_by", reply.answered_by}, {"catalog_version", reply.catalog.version},
+          {"sites", sites},           {"providers", providers},           {"groups", groups}};
 }
 
 }  // namespace juxmem

@@ -104,9 +104,15 @@ void start_log(const std::string& level) {
 
 void log_notice(const Notice& notice) {
   switch (notice.severity) {
-    case Notice::Severity::kInfo: spdlog::info("{}", notice.text); return;
-    case Notice::Severity::kWarning: spdlog::warn("{}", notice.text); return;
-    case Notice::Severity::kError: spdlog::error("{}", notice.text); return;
+    case Notice::Severity::kInfo:
+      spdlog::info("{}", notice.text);
+      return;
+    case Notice::Severity::kWarning:
+      spdlog::warn("{}", notice.text);
+      return;
+    case Notice::Severity::kError:
+      spdlog::error("{}", notice.text);
+      return;
   }
 }
 
@@ -187,9 +193,11 @@ class Daemon {
   Status take_key(RealEnvOptions& env_options) const {
     if (options_.key_file.empty()) {
       if (!is_loopback(options_.listen)) {
-        spdlog::warn("connections to {} are neither encrypted nor checked: everybody who reaches this address can read and change the "
-                     "grid; give it a key with --key-file",
-                     options_.listen);
+        spdlog::warn(
+            "connections to {} are neither encrypted nor checked: everybody who reaches this address can read and change "
+            "the "
+            "grid; give it a key with --key-file",
+            options_.listen);
       }
       return {};
     }

@@ -63,8 +63,10 @@ constexpr std::array kTimingFields = {
     TimingField{"clock-drift-ppm", &Timing::clock_drift_ppm, "largest rate difference between two clocks"},
     TimingField{"election-min-ms", &Timing::election_min_ms, "silence before a new coordinator is elected"},
     TimingField{"election-spread-ms", &Timing::election_spread_ms, "random addition to that"},
-    TimingField{"relay-ms", &Timing::relay_ms, "what a remote site's relay may take longer than a direct answer; 0: no relays"},
-    TimingField{"follow-ms", &Timing::follow_ms, "window after which a coordinator's role may follow the writers; 0: it stays"},
+    TimingField{"relay-ms", &Timing::relay_ms,
+                "what a remote site's relay may take longer than a direct answer; 0: no relays"},
+    TimingField{"follow-ms", &Timing::follow_ms,
+                "window after which a coordinator's role may follow the writers; 0: it stays"},
     TimingField{"agent-renew-ms", &Timing::agent_renew_ms, "how often an agent renews its lease with a group"},
     TimingField{"agent-lease-ms", &Timing::agent_lease_ms, "an agent's lease with a group"},
     TimingField{"client-beat-ms", &Timing::client_beat_ms, "a client's sign of life to its agent"},
@@ -76,25 +78,25 @@ constexpr std::array kTimingFields = {
 
 po::options_description describe_general() {
   po::options_description general("Options");
-  general.add_options()                                                                                          //
-      ("site", po::value<std::string>(), "site this provider belongs to (required)")                             //
-      ("name", po::value<std::string>(), "name of this provider, unique in the grid (default: HOST-PID)")        //
+  general.add_options()                                                                                    //
+      ("site", po::value<std::string>(), "site this provider belongs to (required)")                       //
+      ("name", po::value<std::string>(), "name of this provider, unique in the grid (default: HOST-PID)")  //
       ("listen", po::value<std::string>()->default_value("tcp://127.0.0.1:0"),
-       "address to listen at; port 0: any free one, printed at the start")                                       //
+       "address to listen at; port 0: any free one, printed at the start")                                                 //
       ("advertise", po::value<std::string>(), "address the others reach this provider at (default: the one listened at)")  //
       ("join", po::value<std::vector<std::string>>()->composing(),
-       "addresses of all managers, separated by commas; the same list at every provider")                        //
+       "addresses of all managers, separated by commas; the same list at every provider")  //
       ("manager", po::value<bool>()->default_value(false)->implicit_value(true),
-       "be a manager: keep the catalog of the grid")                                                             //
+       "be a manager: keep the catalog of the grid")                                                                  //
       ("memory", po::value<std::string>()->default_value("1GiB"), "memory offered to the grid (KiB, MiB, GiB, TiB)")  //
       ("data", po::value<std::string>(),
-       "folder in which this provider remembers what is kept on disk (JUXMEM_DISK), and who it is")              //
+       "folder in which this provider remembers what is kept on disk (JUXMEM_DISK), and who it is")  //
       ("key-file", po::value<std::string>(),
        "the grid's key (juxmem key new): connections by tcp are encrypted and only keys that are admitted come in")  //
-      ("run-dir", po::value<std::string>(), "folder for the run folders of this user's providers")               //
+      ("run-dir", po::value<std::string>(), "folder for the run folders of this user's providers")                   //
       ("log-level", po::value<std::string>()->default_value("info"),
-       "trace, debug, info, warning, error, critical or off; the log goes to standard error")                    //
-      ("ready-file", po::value<std::string>(), "file to write the line to that tells that clients are served")   //
+       "trace, debug, info, warning, error, critical or off; the log goes to standard error")                   //
+      ("ready-file", po::value<std::string>(), "file to write the line to that tells that clients are served")  //
       ("ready-fd", po::value<int>(), "file descriptor to write that line to");
   return general;
 }
@@ -118,14 +120,19 @@ const std::array<LimitField, 6>& limit_fields() {
   constexpr std::uint64_t kCountMax = std::numeric_limits<std::uint32_t>::max();
   constexpr std::uint64_t kBytesMax = 1ULL << 60;
   static const std::array<LimitField, 6> fields = {
-      LimitField{"clients-max", [](AgentLimits& limits, std::uint64_t n) { limits.clients_max = static_cast<std::uint32_t>(n); }, kCountMax},
+      LimitField{"clients-max",
+                 [](AgentLimits& limits, std::uint64_t n) { limits.clients_max = static_cast<std::uint32_t>(n); },
+                 kCountMax},
       LimitField{"client-requests-max",
-                 [](AgentLimits& limits, std::uint64_t n) { limits.client_requests_max = static_cast<std::uint32_t>(n); }, kCountMax},
+                 [](AgentLimits& limits, std::uint64_t n) { limits.client_requests_max = static_cast<std::uint32_t>(n); },
+                 kCountMax},
       LimitField{"client-bytes-max", [](AgentLimits& limits, std::uint64_t n) { limits.client_bytes_max = n; }, kBytesMax},
       LimitField{"client-sections-max",
-                 [](AgentLimits& limits, std::uint64_t n) { limits.client_sections_max = static_cast<std::uint32_t>(n); }, kCountMax},
+                 [](AgentLimits& limits, std::uint64_t n) { limits.client_sections_max = static_cast<std::uint32_t>(n); },
+                 kCountMax},
       LimitField{"client-blocks-max", [](AgentLimits& limits, std::uint64_t n) { limits.client_blocks_max = n; }, kBytesMax},
-      LimitField{"client-memory-max", [](AgentLimits& limits, std::uint64_t n) { limits.client_memory_max = n; }, kBytesMax}};
+      LimitField{"client-memory-max", [](AgentLimits& limits, std::uint64_t n) { limits.client_memory_max = n; },
+                 kBytesMax}};
   return fields;
 }
 
@@ -133,19 +140,19 @@ po::options_description describe_limits() {
   const AgentLimits defaults;
   po::options_description limits("Limits, so that one bad client leaves room for the others (sizes as for --memory)");
   const auto number = [](std::uint64_t value) { return po::value<std::string>()->default_value(std::to_string(value)); };
-  limits.add_options()                                                                                          //
-      ("clients-max", number(defaults.clients_max), "clients served at once")                                   //
-      ("client-requests-max", number(defaults.client_requests_max), "requests of one client under way")         //
-      ("client-bytes-max", number(defaults.client_bytes_max), "changes of one client on their way")             //
+  limits.add_options()                                                                                             //
+      ("clients-max", number(defaults.clients_max), "clients served at once")                                      //
+      ("client-requests-max", number(defaults.client_requests_max), "requests of one client under way")            //
+      ("client-bytes-max", number(defaults.client_bytes_max), "changes of one client on their way")                //
       ("client-sections-max", number(defaults.client_sections_max), "sections of one client, held or waited for")  //
-      ("client-blocks-max", number(defaults.client_blocks_max), "blocks that one client has allocated here")    //
+      ("client-blocks-max", number(defaults.client_blocks_max), "blocks that one client has allocated here")       //
       ("client-memory-max", number(defaults.client_memory_max), "size of these blocks together");
   return limits;
 }
 
 po::options_description describe_command_line() {
   po::options_description only_here("Help and configuration");
-  only_here.add_options()                                            //
+  only_here.add_options()                                                //
       ("config", po::value<std::string>(), "file to read options from")  //
       ("help,h", "print this text")                                      //
       ("version", "print the version");
@@ -157,9 +164,8 @@ std::string option_of_variable(const std::string& variable, const po::options_de
   constexpr std::string_view kPrefix = "JUXMEM_";
   if (!variable.starts_with(kPrefix)) return {};
   std::string name = variable.substr(kPrefix.size());
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-    return c == '_' ? '-' : static_cast<char>(std::tolower(c));
-  });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
   return known.find_nothrow(name, false) != nullptr ? name : std::string{};
 }
 
@@ -253,7 +259,8 @@ Result<DaemonOptions> collect(const po::variables_map& values) {
   for (const TimingField& field : kTimingFields) options.timing.*field.field = values[field.name].as<std::int64_t>();
   for (const LimitField& field : limit_fields()) {
     const auto size = parse_size(text_at(values, field.name));
-    if (!size || *size > field.largest) return fail(Code::kInvalid, fmt::format("--{}: not a number or size within bounds", field.name));
+    if (!size || *size > field.largest)
+      return fail(Code::kInvalid, fmt::format("--{}: not a number or size within bounds", field.name));
     field.set(options.limits, *size);
   }
   if (auto ok = check_options(options); !ok) return std::unexpected(ok.error());
@@ -261,8 +268,8 @@ Result<DaemonOptions> collect(const po::variables_map& values) {
 }
 
 // A value given several times by one source is an error; by several sources, the earlier source wins.
-void store_all(int argc, const char* const* argv, const po::options_description& all, const po::options_description& settable,
-               po::variables_map& values) {
+void store_all(int argc, const char* const* argv, const po::options_description& all,
+               const po::options_description& settable, po::variables_map& values) {
   const po::positional_options_description no_positional;
   po::store(po::command_line_parser(argc, argv)
                 .options(all)
@@ -270,9 +277,9 @@ void store_all(int argc, const char* const* argv, const po::options_description&
                 .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
                 .run(),
             values);
-  po::store(po::parse_environment(
-                settable, [&](const std::string& variable) { return option_of_variable(variable, settable); }),
-            values);
+  po::store(
+      po::parse_environment(settable, [&](const std::string& variable) { return option_of_variable(variable, settable); }),
+      values);
   const std::string config = text_at(values, "config");
   if (config.empty()) return;
   std::ifstream file(config);
@@ -295,13 +302,13 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   constexpr std::array kUnits = {Unit{"", 1},
                                  Unit{"B", 1},
                                  Unit{"KiB", kKi},
-                                 Unit{"MiB", kKi* kKi},
-                                 Unit{"GiB", kKi* kKi* kKi},
-                                 Unit{"TiB", kKi* kKi* kKi* kKi},
+                                 Unit{"MiB", kKi * kKi},
+                                 Unit{"GiB", kKi * kKi * kKi},
+                                 Unit{"TiB", kKi * kKi * kKi * kKi},
                                  Unit{"K", kKi},
-                                 Unit{"M", kKi* kKi},
-                                 Unit{"G", kKi* kKi* kKi},
-                                 Unit{"T", kKi* kKi* kKi* kKi},
+                                 Unit{"M", kKi * kKi},
+                                 Unit{"G", kKi * kKi * kKi},
+                                 Unit{"T", kKi * kKi * kKi * kKi},
                                  Unit{"kB", 1e3},
                                  Unit{"KB", 1e3},
                                  Unit{"MB", 1e6},

@@ -13,16 +13,16 @@
 namespace juxmem {
 
 struct DaemonOptions {
-  std::string name;     // empty: made from the machine's name and the process number
+  std::string name;  // empty: made from the machine's name and the process number
   std::string site;
-  std::string listen;   // as asked for; port 0 = any free one
+  std::string listen;     // as asked for; port 0 = any free one
   std::string advertise;  // empty: the resolved `listen`
   std::vector<std::string> join;
   bool manager = false;
   std::uint64_t memory_bytes = 0;
   std::string data;      // folder for what is kept on disk; empty: none
   std::string key_file;  // empty: no encryption
-  std::string run_dir;  // empty: the user's usual place
+  std::string run_dir;   // empty: the user's usual place
   std::string log_level;
   std::string ready_file;  // empty: none
   int ready_fd = -1;       // -1: none

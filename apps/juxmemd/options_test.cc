@@ -26,7 +26,8 @@ std::string refusal_of(std::vector<const char*> arguments) {
 class DaemonOptionsTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"JUXMEM_SITE", "JUXMEM_MEMORY", "JUXMEM_MANAGER", "JUXMEM_LOG_LEVEL", "JUXMEM_JOIN"}) unsetenv(name);
+    for (const char* name : {"JUXMEM_SITE", "JUXMEM_MEMORY", "JUXMEM_MANAGER", "JUXMEM_LOG_LEVEL", "JUXMEM_JOIN"})
+      unsetenv(name);
   }
   void TearDown() override { SetUp(); }
 };
@@ -78,10 +79,14 @@ TEST_F(DaemonOptionsTest, EveryRefusalNamesTheOption) {
   EXPECT_NE(refusal_of({"--site", "a", "--manager", "--unknown"}).find("--unknown"), std::string::npos);
   EXPECT_NE(refusal_of({"--site", "a", "--manager", "stray"}), "");
   EXPECT_NE(refusal_of({"--site", "a", "--manager", "--clients-max", "0"}).find("limit"), std::string::npos);
-  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--clients-max", "5000000000"}).find("--clients-max"), std::string::npos);
-  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--client-memory-max", "much"}).find("--client-memory-max"), std::string::npos);
-  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--client-sections-max", "4096"}).find("client-sections-max"), std::string::npos);
-  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--listen", "ipc:///x", "--key-file", "k"}).find("--key-file"), std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--clients-max", "5000000000"}).find("--clients-max"),
+            std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--client-memory-max", "much"}).find("--client-memory-max"),
+            std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--client-sections-max", "4096"}).find("client-sections-max"),
+            std::string::npos);
+  EXPECT_NE(refusal_of({"--site", "a", "--manager", "--listen", "ipc:///x", "--key-file", "k"}).find("--key-file"),
+            std::string::npos);
 }
 
 TEST_F(DaemonOptionsTest, LimitsOfClientsAreReadWithTheirUnits) {

@@ -55,7 +55,8 @@ Result<Process> Process::start(const std::vector<std::string>& command, const st
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
   }
   pid_t pid = 0;
-  const int code = posix_spawnp(&pid, words.front().c_str(), &actions, nullptr, pointers(words).data(), pointers(lines).data());
+  const int code =
+      posix_spawnp(&pid, words.front().c_str(), &actions, nullptr, pointers(words).data(), pointers(lines).data());
   posix_spawn_file_actions_destroy(&actions);
   if (code != 0) return fail(Code::kIo, "cannot start " + words.front() + ": " + std::strerror(code));
   return Process(pid);

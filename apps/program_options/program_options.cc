@@ -8,7 +8,8 @@ namespace juxmem {
 
 namespace po = boost::program_options;
 
-ProgramOptions::ProgramOptions(std::string name, const std::string& usage) : name_(std::move(name)), described_(usage + "\n\nOptions") {
+ProgramOptions::ProgramOptions(std::string name, const std::string& usage)
+    : name_(std::move(name)), described_(usage + "\n\nOptions") {
   add()("help,h", "this text");
 }
 

@@ -42,8 +42,8 @@ void Directory::on_holdings(TimeNs now, const wire::HoldingsReply& reply) {
   if (found == sessions_.end() || found->second.registered || found->second.expiry_wanted) return;
   SessionRow& row = found->second;
   for (const wire::Holding& holding : reply.holdings) {
-    const bool makes_sense = group_of(holding.block) == group_ && holding.mode != Mode::kNone &&
-                             holding.grant.ballot < ballot_;
+    const bool makes_sense =
+        group_of(holding.block) == group_ && holding.mode != Mode::kNone && holding.grant.ballot < ballot_;
     if (!makes_sense) return;
   }
   for (const wire::Holding& holding : reply.holdings) {
@@ -111,15 +111,13 @@ void Directory::on_request(TimeNs now, const wire::RequestOwnership& request) {
   const auto session = sessions_.find(request.session);
   if (session == sessions_.end() || session->second.expiry_wanted) return;
   if (request.mode == Mode::kNone || group_of(request.block) != group_) return;
-  const DirectoryRequest wanted{.session = request.session,
-                                .mode = request.mode,
-                                .number = request.request,
-                                .try_only = request.try_only};
+  const DirectoryRequest wanted{
+      .session = request.session, .mode = request.mode, .number = request.request, .try_only = request.try_only};
   DirectoryRecord& record = record_of(request.block);
   if (record.freed) return answer(request.block, wanted, Code::kNotFound);
   if (recovered_ && record.held_by(request.session) >= request.mode) return grant(request.block, record, wanted);
-  const bool somebody_waits = std::ranges::any_of(
-      record.queue, [&](const DirectoryRequest& other) { return other.session != request.session; });
+  const bool somebody_waits =
+      std::ranges::any_of(record.queue, [&](const DirectoryRequest& other) { return other.session != request.session; });
   if (wanted.try_only && somebody_waits) {
     record.dequeue(request.session);
     answer(request.block, wanted, Code::kBusy);
@@ -210,11 +208,8 @@ void Directory::answer(BlockId block, const DirectoryRequest& request, Code code
 
 void Directory::recall(BlockId block, const DirectoryRecord& record) {
   const auto ask = [&](SessionId session, Mode keep, bool try_only) {
-    output_.messages.push_back(wire::Recall{.block = block,
-                                            .session = session,
-                                            .grant = record.holders.at(session).grant,
-                                            .keep = keep,
-                                            .try_only = try_only});
+    output_.messages.push_back(wire::Recall{
+        .block = block, .session = session, .grant = record.holders.at(session).grant, .keep = keep, .try_only = try_only});
   };
   if (record.freed) {
     for (const auto& [session, holder] : record.holders) ask(session, Mode::kNone, false);

@@ -11,9 +11,7 @@ Mode DirectoryRecord::held_by(SessionId session) const {
   return holder == holders.end() ? Mode::kNone : holder->second.mode;
 }
 
-bool DirectoryRecord::compatible(SessionId session, Mode mode) const {
-  return in_the_way(session, mode).empty();
-}
+bool DirectoryRecord::compatible(SessionId session, Mode mode) const { return in_the_way(session, mode).empty(); }
 
 std::vector<SessionId> DirectoryRecord::in_the_way(SessionId session, Mode mode) const {
   if (mutant("upgrade_beside_readers") && held_by(session) == Mode::kShared) return {};
@@ -48,8 +46,7 @@ void DirectoryRecord::dequeue(SessionId session) {
 }
 
 bool DirectoryRecord::check() const {
-  const auto exclusive = std::ranges::count_if(
-      holders, [](const auto& row) { return row.second.mode == Mode::kExclusive; });
+  const auto exclusive = std::ranges::count_if(holders, [](const auto& row) { return row.second.mode == Mode::kExclusive; });
   return exclusive == 0 || holders.size() == 1;
 }
 

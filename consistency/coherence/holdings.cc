@@ -86,8 +86,7 @@ void Holdings::acquire(TimeNs now, const AcquireWish& wish) {
   HeldBlock& held = entry->second;
   if (is_new) held.grant = row.grant_floor;
   tokens_.emplace(wish.token, wish.block);
-  const LocalWaiter waiter{
-      .token = wish.token, .mode = wish.mode, .deadline = wish.deadline, .try_only = wish.try_only};
+  const LocalWaiter waiter{.token = wish.token, .mode = wish.mode, .deadline = wish.deadline, .try_only = wish.try_only};
   held.local.push(waiter);
   admit_users(now, wish.block, held);
   const bool waits = tokens_.contains(wish.token) && !held.local.users().contains(wish.token);
@@ -239,9 +238,7 @@ void Holdings::tick(TimeNs now) {
   }
 }
 
-TimeNs Holdings::next_tick() const {
-  return timers_.empty() ? std::numeric_limits<TimeNs>::max() : timers_.begin()->first;
-}
+TimeNs Holdings::next_tick() const { return timers_.empty() ? std::numeric_limits<TimeNs>::max() : timers_.begin()->first; }
 
 void Holdings::rearm(BlockId block, HeldBlock& held) {
   TimeNs when = held.local.next_deadline();

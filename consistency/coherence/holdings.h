@@ -48,7 +48,7 @@ struct HoldingsOutput {
 // One block as the agent holds it.
 struct HeldBlock {
   Mode mode = Mode::kNone;
-  Grant grant;        // of the last ownership taken
+  Grant grant;  // of the last ownership taken
   Version version = 0;
   std::uint64_t size_bytes = 0;
   Ballot ballot;
@@ -59,7 +59,7 @@ struct HeldBlock {
   std::uint64_t request = 0;
   Mode request_mode = Mode::kNone;
   bool request_try = false;
-  TimeNs request_at = 0;  // when it is sent again
+  TimeNs request_at = 0;     // when it is sent again
   TimeNs request_pause = 0;  // the present distance between two sendings
 
   // The directory wants it back.
@@ -129,8 +129,8 @@ class Holdings {
   struct GroupRow {
     SessionId session = 0;  // 0 = none
     TimeNs lease_until = 0;
-    Ballot ballot_floor;    // of the last re-registration
-    Grant grant_floor;      // nothing up to here is taken for a block without a record
+    Ballot ballot_floor;  // of the last re-registration
+    Grant grant_floor;    // nothing up to here is taken for a block without a record
     std::uint64_t held_count = 0;
     BlockId shed_hand = 0;  // where shedding goes on
   };

@@ -54,9 +54,7 @@ bool Acceptor::take_unkept(Persist& persist) {
   return true;
 }
 
-Instance Acceptor::voted_up_to() const {
-  return kept_on_disk_ ? std::min(matched_, std::max(stable_, decided_)) : matched_;
-}
+Instance Acceptor::voted_up_to() const { return kept_on_disk_ ? std::min(matched_, std::max(stable_, decided_)) : matched_; }
 
 void Acceptor::kept(const Ballot& promised, Instance matched) {
   if (promised == promised_) stable_ = std::max(stable_, matched);

@@ -91,12 +91,12 @@ class Acceptor {
   Instance decided_ = 0;
   Instance matched_ = 0;
   Lease lease_;
-  Ballot hint_ballot_;      // everything up to hint_instance_ was decided when this ballot coordinated
+  Ballot hint_ballot_;  // everything up to hint_instance_ was decided when this ballot coordinated
   Instance hint_instance_ = 0;
   bool kept_on_disk_ = false;
   bool unkept_promise_ = false;
   std::vector<Instance> unkept_;  // instances whose entry was put
-  Instance stable_ = 0;  // under promised_
+  Instance stable_ = 0;           // under promised_
 };
 
 }  // namespace juxmem

@@ -73,7 +73,8 @@ struct Describer {
     return fmt::format("ReadIndexReply {} at {} of {}", m.tag, m.index, to_string(m.ballot));
   }
   std::string operator()(const wire::Ended& m) const {
-    return fmt::format("Ended {} from {} {} end {}", to_string(m.ballot), m.first, describe_entries(m.entries, false), m.end);
+    return fmt::format("Ended {} from {} {} end {}", to_string(m.ballot), m.first, describe_entries(m.entries, false),
+                       m.end);
   }
 };
 
@@ -84,10 +85,14 @@ std::string describe(const wire::StreamMessage& message) { return std::visit(Des
 std::string describe(const wire::Entry& entry) {
   if (EntryLog::is_hole(entry)) return "-";
   switch (entry.kind) {
-    case wire::EntryKind::kNoop: return "noop";
-    case wire::EntryKind::kDigest: return "digest";
-    case wire::EntryKind::kStop: return "stop";
-    case wire::EntryKind::kCommand: break;
+    case wire::EntryKind::kNoop:
+      return "noop";
+    case wire::EntryKind::kDigest:
+      return "digest";
+    case wire::EntryKind::kStop:
+      return "stop";
+    case wire::EntryKind::kCommand:
+      break;
   }
   const std::string_view text = entry.command.text();
   if (!text.empty() && text.size() <= kTextShownMax && is_printable(text)) return std::string(text);

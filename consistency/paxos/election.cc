@@ -98,8 +98,8 @@ void Election::send_question(TimeNs now, std::size_t to, std::vector<Outgoing>& 
   if (phase_ == Phase::kAsking) {
     out.push_back({quorums_.node(to), wire::PreVote{config_.stream, ballot_.round, base_}, Durable::kNothing});
   } else {
-    out.push_back({quorums_.node(to), wire::Prepare{config_.stream, ballot_, answers_[to].cursor, released_, now},
-                   Durable::kState});
+    out.push_back(
+        {quorums_.node(to), wire::Prepare{config_.stream, ballot_, answers_[to].cursor, released_, now}, Durable::kState});
   }
 }
 

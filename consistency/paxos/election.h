@@ -70,9 +70,9 @@ class Election {
 
  private:
   struct Answer {
-    bool agreed = false;     // pre-vote
-    bool complete = false;   // the whole promise is here
-    Instance cursor = 0;     // its entries are here up to this instance
+    bool agreed = false;    // pre-vote
+    bool complete = false;  // the whole promise is here
+    Instance cursor = 0;    // its entries are here up to this instance
     PromisedMember member;
   };
 

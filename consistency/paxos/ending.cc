@@ -42,7 +42,9 @@ void Ending::tick(TimeNs now, std::vector<Outgoing>& out) {
 
 TimeNs Ending::next_wakeup() const { return again_at_; }
 
-bool Ending::everybody_knows() const { return std::ranges::all_of(knows_, [](bool knows) { return knows; }); }
+bool Ending::everybody_knows() const {
+  return std::ranges::all_of(knows_, [](bool knows) { return knows; });
+}
 
 void Ending::receive(std::size_t from, const wire::StreamMessage& message, std::vector<Outgoing>& out) {
   if (const auto* accepted = std::get_if<wire::Accepted>(&message)) {
@@ -57,7 +59,10 @@ void Ending::receive(std::size_t from, const wire::StreamMessage& message, std::
           using T = std::decay_t<decltype(kind)>;
           constexpr bool kTells = std::is_same_v<T, wire::PreVote> || std::is_same_v<T, wire::Prepare> ||
                                   std::is_same_v<T, wire::Accept> || std::is_same_v<T, wire::Heartbeat>;
-          if constexpr (kTells) return kind.decided; else return stop_;
+          if constexpr (kTells)
+            return kind.decided;
+          else
+            return stop_;
         },
         message);
     if (decided < stop_) teach(from, decided + 1, out);

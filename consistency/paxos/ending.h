@@ -41,8 +41,8 @@ class Ending {
   const Acceptor& acceptor_;
   const std::size_t self_;
   const Instance stop_;
-  std::vector<bool> knows_;                       // by member
-  std::vector<std::optional<Instance>> have_;     // by member, when this node announced
+  std::vector<bool> knows_;                    // by member
+  std::vector<std::optional<Instance>> have_;  // by member, when this node announced
   TimeNs again_at_;
   TimeNs announce_until_ = 0;
 };

@@ -11,9 +11,7 @@ namespace juxmem {
 
 // What an entry costs in memory besides its bytes.
 inline constexpr std::uint64_t kEntryOverheadBytes = 128;
-inline std::uint64_t cost_bytes(const wire::Entry& entry) {
-  return entry.size_bytes() + kEntryOverheadBytes;
-}
+inline std::uint64_t cost_bytes(const wire::Entry& entry) { return entry.size_bytes() + kEntryOverheadBytes; }
 
 // What for: the entries from first() to last(), in a ring; places without an entry are holes.
 // Thread safety: none. Invariants: the entry at last() is not a hole (unless drop_after() left one); bytes() is the sum of the entries' costs.
@@ -23,7 +21,7 @@ class EntryLog {
   // Begins after `base`.
   explicit EntryLog(Instance base = 0) : first_(base + 1) {}
 
-  Instance first() const { return first_; }                // may be last() + 1: nothing is kept
+  Instance first() const { return first_; }  // may be last() + 1: nothing is kept
   Instance last() const { return first_ + count_ - 1; }
   std::uint64_t bytes() const { return bytes_; }
 

@@ -18,8 +18,8 @@ QuorumSystem::QuorumSystem(std::vector<StreamMember> members) : members_(std::mo
   JUXMEM_CHECK(!members_.empty() && members_.size() <= kMembersMax);
   for (std::size_t i = 0; i < members_.size(); ++i) {
     JUXMEM_CHECK(members_[i].node != 0 && index_of(members_[i].node) == i);
-    auto site = std::find_if(sites_.begin(), sites_.end(),
-                             [&](const Site& known) { return known.site == members_[i].site; });
+    auto site =
+        std::find_if(sites_.begin(), sites_.end(), [&](const Site& known) { return known.site == members_[i].site; });
     if (site == sites_.end()) {
       sites_.push_back({members_[i].site, {}, 0});
       site = std::prev(sites_.end());
@@ -59,13 +59,12 @@ std::uint64_t QuorumSystem::reached(std::span<const std::uint64_t> values) const
     for (std::size_t i = 0; i < site.members.size(); ++i) of_members[i] = values[site.members[i]];
     if (mutant("count_node_twice") && site.members.size() > 1) of_members[0] = of_members[1];
     const auto nth = of_members.begin() + static_cast<std::ptrdiff_t>(majority_of(site.members.size()) - 1);
-    std::nth_element(of_members.begin(), nth,
-                     of_members.begin() + static_cast<std::ptrdiff_t>(site.members.size()), std::greater<>());
+    std::nth_element(of_members.begin(), nth, of_members.begin() + static_cast<std::ptrdiff_t>(site.members.size()),
+                     std::greater<>());
     of_sites[s] = *nth;
   }
   const auto nth = of_sites.begin() + static_cast<std::ptrdiff_t>(majority_of(sites_.size()) - 1);
-  std::nth_element(of_sites.begin(), nth, of_sites.begin() + static_cast<std::ptrdiff_t>(sites_.size()),
-                   std::greater<>());
+  std::nth_element(of_sites.begin(), nth, of_sites.begin() + static_cast<std::ptrdiff_t>(sites_.size()), std::greater<>());
   return *nth;
 }
 

@@ -68,8 +68,6 @@ std::vector<std::uint64_t> Readers::take_unplaced() {
   return tags;
 }
 
-TimeNs Readers::next_wakeup() const {
-  return questions_.empty() ? std::numeric_limits<TimeNs>::max() : ask_again_at_;
-}
+TimeNs Readers::next_wakeup() const { return questions_.empty() ? std::numeric_limits<TimeNs>::max() : ask_again_at_; }
 
 }  // namespace juxmem

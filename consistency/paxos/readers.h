@@ -45,10 +45,10 @@ class Readers {
   };
 
   const StreamConfig& config_;
-  std::uint64_t number_ = 0;             // of the last question
+  std::uint64_t number_ = 0;  // of the last question
   TimeNs ask_again_at_ = 0;
-  std::vector<std::uint64_t> fresh_;     // in no question yet
-  std::deque<Question> questions_;       // by number
+  std::vector<std::uint64_t> fresh_;  // in no question yet
+  std::deque<Question> questions_;    // by number
   std::multimap<Instance, std::uint64_t> placed_;
   std::size_t count_ = 0;
 };

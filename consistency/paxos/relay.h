@@ -52,11 +52,11 @@ class Relay {
   const QuorumSystem& quorums_;
   const std::size_t self_;
   const std::uint64_t site_;
-  Ballot ballot_;             // that the rows belong to
-  TimeNs own_sent_at_ = 0;    // of the newest message that was passed on; 0 = the own answer was told
-  std::vector<Row> rows_;     // by member; only those of the own site are used
-  Instance told_ = 0;         // reached() when it was last told
-  TimeNs tell_at_;            // when news is told at the latest
+  Ballot ballot_;           // that the rows belong to
+  TimeNs own_sent_at_ = 0;  // of the newest message that was passed on; 0 = the own answer was told
+  std::vector<Row> rows_;   // by member; only those of the own site are used
+  Instance told_ = 0;       // reached() when it was last told
+  TimeNs tell_at_;          // when news is told at the latest
 };
 
 }  // namespace juxmem

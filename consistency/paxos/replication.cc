@@ -176,9 +176,7 @@ void Replication::decide(Instance instance) {
 
 // ---- sending --------------------------------------------------------------------------------------------------
 
-bool Replication::is_left_behind(const Peer& peer) const {
-  return peer.known && peer.acked + 1 < acceptor_.log().first();
-}
+bool Replication::is_left_behind(const Peer& peer) const { return peer.known && peer.acked + 1 < acceptor_.log().first(); }
 
 bool Replication::can_wait(TimeNs now, Peer& peer) {
   if (!peer.spare || peer.hurried || peer.waiting_bytes > kThriftBytesMax) return false;

@@ -78,22 +78,22 @@ class Replication {
   };
   struct Peer {
     Mode mode = Mode::kProbe;
-    bool known = false;        // has told its state under this ballot
-    Instance acked = 0;        // holds everything up to here, under this ballot or as decided
-    Instance decided = 0;      // knows the decisions up to here; a later ballot may need to send again what lies beyond
-    Instance next = 1;         // to be sent
-    Instance told = 0;         // the `decided` it was told last
+    bool known = false;    // has told its state under this ballot
+    Instance acked = 0;    // holds everything up to here, under this ballot or as decided
+    Instance decided = 0;  // knows the decisions up to here; a later ballot may need to send again what lies beyond
+    Instance next = 1;     // to be sent
+    Instance told = 0;     // the `decided` it was told last
     std::deque<Batch> unacked;
     std::uint64_t unacked_bytes = 0;
     TimeNs heard = 0;
-    TimeNs progress = 0;       // last time it took something in, or lacked nothing
-    TimeNs resend_at = 0;      // of what is in `unacked`
-    TimeNs probe_since = 0;    // answers to earlier messages do not end the probe
-    TimeNs granted = 0;        // its lease to us counts from here
-    bool spare = false;        // the quorum can do without it: small entries wait for it
-    bool hurried = false;      // though spare, it needs them now
-    TimeNs wait_ends = 0;      // of what waits; 0 = nothing does
-    Instance wait_last = 0;    // last() when the wait began
+    TimeNs progress = 0;     // last time it took something in, or lacked nothing
+    TimeNs resend_at = 0;    // of what is in `unacked`
+    TimeNs probe_since = 0;  // answers to earlier messages do not end the probe
+    TimeNs granted = 0;      // its lease to us counts from here
+    bool spare = false;      // the quorum can do without it: small entries wait for it
+    bool hurried = false;    // though spare, it needs them now
+    TimeNs wait_ends = 0;    // of what waits; 0 = nothing does
+    Instance wait_last = 0;  // last() when the wait began
     std::uint64_t waiting_bytes = 0;
   };
 
@@ -137,7 +137,7 @@ class Replication {
   std::uint64_t undecided_bytes_ = 0;
   std::uint64_t lease_base_ = 0;  // a quorum's grants count from here
   TimeNs beat_at_ = 0;
-  TimeNs notice_at_ = 0;  // kNever: nobody waits for a notice
+  TimeNs notice_at_ = 0;     // kNever: nobody waits for a notice
   bool has_chosen_ = false;  // some members are spare, or none can be
   Routes routes_;
   std::vector<Peer> peers_;  // by member; this node's own is not used

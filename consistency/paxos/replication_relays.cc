@@ -58,7 +58,8 @@ void Replication::send_over_relay(TimeNs now, std::size_t site, std::uint64_t& d
 void Replication::check_relays(TimeNs now, std::vector<Outgoing>& out) {
   const auto is_late = [&](std::size_t member) {
     const Peer& peer = peers_[member];
-    return peer.mode == Mode::kStream && !peer.unacked.empty() && peer.unacked.front().due != 0 && now >= peer.unacked.front().due;
+    return peer.mode == Mode::kStream && !peer.unacked.empty() && peer.unacked.front().due != 0 &&
+           now >= peer.unacked.front().due;
   };
   for (std::size_t site = 0; site < routes_.sites().size(); ++site) {
     const std::size_t relay = routes_.sites()[site].relay;

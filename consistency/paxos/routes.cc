@@ -32,9 +32,7 @@ std::size_t Routes::choose(std::size_t site, TimeNs now, std::uint64_t ready) {
   return row.relay;
 }
 
-bool Routes::is_relay(std::size_t member) const {
-  return std::ranges::find(sites_, member, &Site::relay) != sites_.end();
-}
+bool Routes::is_relay(std::size_t member) const { return std::ranges::find(sites_, member, &Site::relay) != sites_.end(); }
 
 TimeNs Routes::limit(std::size_t site) const {
   TimeNs direct = 0;

@@ -49,7 +49,8 @@ bool stops_are_sound(const StreamId& stream, const std::vector<wire::Entry>& ent
 
 Status check_members(const std::vector<StreamMember>& members) {
   if (members.empty()) return fail(Code::kInvalid, "a stream needs at least one member");
-  if (members.size() > kMembersMax) return fail(Code::kInvalid, "a stream has at most " + std::to_string(kMembersMax) + " members");
+  if (members.size() > kMembersMax)
+    return fail(Code::kInvalid, "a stream has at most " + std::to_string(kMembersMax) + " members");
   for (std::size_t i = 0; i < members.size(); ++i) {
     if (members[i].node == 0) return fail(Code::kInvalid, "a member without a number");
     for (std::size_t j = 0; j < i; ++j) {

@@ -13,9 +13,12 @@ namespace juxmem {
 
 const char* to_string(StreamRole role) {
   switch (role) {
-    case StreamRole::kFollower: return "follower";
-    case StreamRole::kCandidate: return "candidate";
-    case StreamRole::kCoordinator: return "coordinator";
+    case StreamRole::kFollower:
+      return "follower";
+    case StreamRole::kCandidate:
+      return "candidate";
+    case StreamRole::kCoordinator:
+      return "coordinator";
   }
   return "invalid";
 }
@@ -129,7 +132,8 @@ Status Stream::install_snapshot(TimeNs now, Instance at) {
   Parts& parts = *parts_;
   parts.advance_to(now);
   if (at < parts.handed_out || !parts.acceptor.can_continue_after(at)) {
-    return fail(Code::kStale, "a snapshot at " + std::to_string(at) + " does not reach as far as this member's log has forgotten");
+    return fail(Code::kStale,
+                "a snapshot at " + std::to_string(at) + " does not reach as far as this member's log has forgotten");
   }
   if (mutant("install_at_wrong_instance")) ++at;
   parts.acceptor.skip_to(at);
@@ -289,7 +293,8 @@ TimeNs Stream::Parts::next_wakeup() const {
 
 bool Stream::Parts::is_stalled() const {
   const TimeNs limit = ms_to_ns(config.timing.stall_ms);
-  return (applied < handed_out && now - applied_moved >= limit) || (!unstable.empty() && now - unstable.front().since >= limit);
+  return (applied < handed_out && now - applied_moved >= limit) ||
+         (!unstable.empty() && now - unstable.front().since >= limit);
 }
 
 // ---- roles --------------------------------------------------------------------------------------------------------
@@ -334,9 +339,7 @@ void Stream::Parts::follow(const Ballot& ballot) {
   become(StreamRole::kFollower, ballot.node);
 }
 
-bool Stream::Parts::has_lease() const {
-  return now < replication.lease_until(now) || mutant("serve_without_lease");
-}
+bool Stream::Parts::has_lease() const { return now < replication.lease_until(now) || mutant("serve_without_lease"); }
 
 bool Stream::Parts::serves() const {
   return role == StreamRole::kCoordinator && has_lease() &&
@@ -381,7 +384,8 @@ void Stream::Parts::hand_out() {
 void Stream::Parts::send_answers() {
   for (const DueAnswer& due : due_answers) {
     if (due.ballot != acceptor.promised()) continue;
-    send(due.to, wire::Accepted{config.stream, due.ballot, acceptor.matched(), acceptor.decided(), due.sent_at}, Durable::kState);
+    send(due.to, wire::Accepted{config.stream, due.ballot, acceptor.matched(), acceptor.decided(), due.sent_at},
+         Durable::kState);
   }
   due_answers.clear();
   if (role != StreamRole::kCoordinator && !ending) relay.send_due(now, acceptor, out.messages);

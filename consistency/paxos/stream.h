@@ -30,12 +30,12 @@ struct StreamConfig {
   NodeId self = 0;                    // must be a member
   std::vector<StreamMember> members;  // at most 64; the same at every member
   Instance base = 0;                  // the log begins after it; the state it is applied to contains everything up to there
-  std::uint64_t round_floor = 0;      // the rounds of this epoch's ballots are higher, so that grants keep growing over epochs
-  NodeId preferred = 0;               // begins its election at the first tick; 0 = nobody in particular
+  std::uint64_t round_floor = 0;  // the rounds of this epoch's ballots are higher, so that grants keep growing over epochs
+  NodeId preferred = 0;           // begins its election at the first tick; 0 = nobody in particular
   Durability durability = Durability::kMemory;  // kDisk: what StreamOutput::persist says is to be kept
   Timing timing;
   StreamLimits limits;
-  std::uint64_t seed = 1;             // of the election times
+  std::uint64_t seed = 1;  // of the election times
 };
 
 // What must be on stable storage before a message may leave, in groups that are kept on disk. Groups in memory send at once.
@@ -60,8 +60,9 @@ struct DecidedEntry {
 struct Persist {
   std::uint64_t mark = 0;  // growing; 0 = nothing to keep
   std::optional<Ballot> promised;
-  std::vector<DecidedEntry> entries;  // accepted, in the order in which they replaced each other; what lies behind a Stop is void
-  Instance decided = 0;               // everything up to here is decided, and was told here or before
+  std::vector<DecidedEntry>
+      entries;           // accepted, in the order in which they replaced each other; what lies behind a Stop is void
+  Instance decided = 0;  // everything up to here is decided, and was told here or before
 };
 
 // What a log gave back of an acceptor after a restart.
@@ -85,9 +86,9 @@ const char* to_string(StreamRole role);
 
 struct RoleChange {
   StreamRole role = StreamRole::kFollower;
-  Ballot ballot;               // the coordinator's; what it is campaigning for at a candidate
-  NodeId coordinator = 0;      // 0 = not known
-  Instance first_own = 0;      // at a coordinator: once this is applied, it has seen all that was acknowledged before
+  Ballot ballot;           // the coordinator's; what it is campaigning for at a candidate
+  NodeId coordinator = 0;  // 0 = not known
+  Instance first_own = 0;  // at a coordinator: once this is applied, it has seen all that was acknowledged before
 };
 
 // A replica's state is not what the coordinator's was at the same place. It must stop serving.
@@ -113,8 +114,8 @@ struct StreamOutput {
   std::vector<AnsweredRead> reads;
   std::vector<RoleChange> roles;
   std::optional<DigestMismatch> mismatch;
-  std::optional<StreamEnd> end;       // once in the stream's life
-  Persist persist;                    // before the messages: those of Durable::kState leave once this, too, is stable
+  std::optional<StreamEnd> end;  // once in the stream's life
+  Persist persist;               // before the messages: those of Durable::kState leave once this, too, is stable
 
   bool empty() const {
     return messages.empty() && decided.empty() && reads.empty() && roles.empty() && !mismatch && !end && persist.mark == 0;
@@ -132,16 +133,16 @@ struct MemberStatus {
 
 struct StreamStatus {
   StreamRole role = StreamRole::kFollower;
-  NodeId coordinator = 0;  // 0 = not known
-  Ballot ballot;           // highest promised
-  TimeNs lease_until = 0;  // coordinator: reads and grants are safe before this; 0 = no lease
-  bool serving = false;    // coordinator whose first own entry is decided
+  NodeId coordinator = 0;    // 0 = not known
+  Ballot ballot;             // highest promised
+  TimeNs lease_until = 0;    // coordinator: reads and grants are safe before this; 0 = no lease
+  bool serving = false;      // coordinator whose first own entry is decided
   bool left_behind = false;  // this replica lacks entries that the coordinator does not keep any more
   bool awaits_snapshot = false;
-  Instance keep_from = 0;    // the coordinator has no entries before this
+  Instance keep_from = 0;     // the coordinator has no entries before this
   TimeNs unstable_since = 0;  // of the oldest persist that is not stable; 0 = all is
-  bool ended = false;        // the Stop was handed out
-  bool end_is_known = false; // ended, and every member has said so, too
+  bool ended = false;         // the Stop was handed out
+  bool end_is_known = false;  // ended, and every member has said so, too
   Instance decided = 0;
   Instance applied = 0;
   Instance log_first = 0;  // first instance kept
@@ -243,7 +244,7 @@ class Stream {
   bool has_ended() const;
   // Coordinates, its first own entry is decided, and its lease holds at `now`.
   bool serves(TimeNs now) const;
-  Ballot ballot() const;       // highest promised
+  Ballot ballot() const;  // highest promised
   Instance decided() const;
   StreamStatus status(TimeNs now) const;
 

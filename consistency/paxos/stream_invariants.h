@@ -47,7 +47,7 @@ class StreamInvariants {
   std::vector<Instance> handed_out_;   // by member
   std::vector<Ballot> promised_;       // by member
   std::map<Ballot, NodeId> coordinators_;
-  Instance stop_ = 0;                  // 0 = none decided
+  Instance stop_ = 0;  // 0 = none decided
 };
 
 }  // namespace juxmem

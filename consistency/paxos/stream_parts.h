@@ -62,15 +62,15 @@ struct Stream::Parts {
   bool started = false;
   StreamRole role = StreamRole::kFollower;
   NodeId coordinator = 0;
-  TimeNs contact = 0;            // a coordinator was heard, or a promise given
-  Instance promise_taken = 0;    // how far the last promise's pieces have arrived at the candidate
+  TimeNs contact = 0;          // a coordinator was heard, or a promise given
+  Instance promise_taken = 0;  // how far the last promise's pieces have arrived at the candidate
   TimeNs coordinator_since = 0;
-  Instance keep_from = 0;        // told by the coordinator
+  Instance keep_from = 0;  // told by the coordinator
   Instance learners_have = std::numeric_limits<Instance>::max();
   Instance handed_out = 0;
   bool awaits_snapshot = false;  // hands nothing out and does not lead
   Instance applied = 0;
-  TimeNs applied_moved = 0;      // `applied` grew, or had caught up
+  TimeNs applied_moved = 0;            // `applied` grew, or had caught up
   std::vector<DueAnswer> due_answers;  // to the coordinator, and to the relay that passes its entries on
   std::optional<Handover> handover;
   bool is_recovered = false;

@@ -164,8 +164,7 @@ void Stream::Parts::on(NodeId from, wire::Ended& message) {
 void Stream::Parts::on(NodeId from, wire::ReadIndex& message) {
   if (!serves()) return;
   if (const auto member = quorums.index_of(from)) replication.hurry(*member);
-  send(from, wire::ReadIndexReply{config.stream, message.tag, acceptor.promised(), acceptor.decided()},
-       Durable::kNothing);
+  send(from, wire::ReadIndexReply{config.stream, message.tag, acceptor.promised(), acceptor.decided()}, Durable::kNothing);
 }
 
 void Stream::Parts::on(NodeId, wire::ReadIndexReply& message) {

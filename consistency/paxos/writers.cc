@@ -27,7 +27,8 @@ SiteId Writers::due(TimeNs now) {
 
 void Writers::roll(TimeNs now) {
   if (now < window_ends_) return;
-  const bool was_idle_since = now >= window_ends_ + window_ns_;  // the window after this one has passed, too, with nothing in it
+  const bool was_idle_since =
+      now >= window_ends_ + window_ns_;  // the window after this one has passed, too, with nothing in it
   share_ = {};
   SiteId favourite = 0;
   for (const auto& [site, count] : counts_) {

@@ -14,8 +14,8 @@ namespace juxmem {
 
 inline std::uint64_t digest_of_reply(const wire::Reply& reply) {
   std::uint64_t digest = digest_of(std::as_bytes(std::span(std::string_view(reply.detail))), 1);
-  const std::uint64_t numbers[] = {static_cast<std::uint64_t>(reply.code), reply.session, reply.block,
-                                   reply.version, reply.amount, reply.number};
+  const std::uint64_t numbers[] = {
+      static_cast<std::uint64_t>(reply.code), reply.session, reply.block, reply.version, reply.amount, reply.number};
   return digest_of(std::as_bytes(std::span(numbers)), digest);
 }
 

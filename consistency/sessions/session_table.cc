@@ -109,8 +109,6 @@ std::vector<LiveSession> SessionTable::live() const {
   return sessions;
 }
 
-std::uint64_t SessionTable::digest() const {
-  return digest_with(digest_with(digest_, live_.size()), expired_.size());
-}
+std::uint64_t SessionTable::digest() const { return digest_with(digest_with(digest_, live_.size()), expired_.size()); }
 
 }  // namespace juxmem

@@ -60,7 +60,7 @@ struct LiveSession {
 // Failure: none; whatever is asked has an answer.
 class SessionTable {
  public:
-  static constexpr std::size_t kExpiredKept = 1024;           // sessions whose last replies are still known
+  static constexpr std::size_t kExpiredKept = 1024;            // sessions whose last replies are still known
   static constexpr std::size_t kExpiredSlotsKept = 64 * 1024;  // and slots of all of these together
 
   // The session of this life of this node: the one it has, or a new one with the number `instance`.

@@ -38,10 +38,10 @@ std::uint64_t digest_of_numbers(const std::uint64_t (&numbers)[N], std::uint64_t
 }
 
 std::uint64_t digest_of_group(const wire::CatalogGroup& group, std::uint64_t seed) {
-  std::uint64_t digest = digest_of_numbers({group.group, group.epoch, group.shape.sites, group.shape.nodes_per_site,
-                                            static_cast<std::uint64_t>(group.durability), group.reserved_bytes,
-                                            static_cast<std::uint64_t>(group.asked), static_cast<std::uint64_t>(group.lost)},
-                                           seed);
+  std::uint64_t digest = digest_of_numbers(
+      {group.group, group.epoch, group.shape.sites, group.shape.nodes_per_site, static_cast<std::uint64_t>(group.durability),
+       group.reserved_bytes, static_cast<std::uint64_t>(group.asked), static_cast<std::uint64_t>(group.lost)},
+      seed);
   for (std::uint32_t until : group.vacant_until) digest = digest_with(digest, until);
   for (const auto* list : {&group.members, &group.next, &group.held, &group.vacant}) {
     digest = digest_with(digest, list->size());
@@ -279,7 +279,8 @@ wire::Reply Catalog::publish_name(const wire::PublishName& command) {
     return refusal(Code::kInvalid, "a name has at least one character and no zero bytes");
   }
   if (command.name.size() > wire::kNameBytesMax) {
-    return refusal(Code::kTooBig, fmt::format("a name of {} bytes; the limit is {}", command.name.size(), wire::kNameBytesMax));
+    return refusal(Code::kTooBig,
+                   fmt::format("a name of {} bytes; the limit is {}", command.name.size(), wire::kNameBytesMax));
   }
   wire::Reply reply;
   reply.block = command.block;

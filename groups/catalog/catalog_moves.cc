@@ -82,7 +82,8 @@ wire::Reply Catalog::group_moved(Instance instance, const wire::GroupMoved& comm
   const std::vector<NodeId> holders = holders_of(group);
   const bool intended = command.members.size() == group.members.size() && !has_duplicates(command.members) &&
                         std::ranges::all_of(command.members, [&](NodeId node) { return contains(holders, node); });
-  if (!intended) return refusal(Code::kInvalid, fmt::format("nobody intended group {} to have these members", command.group));
+  if (!intended)
+    return refusal(Code::kInvalid, fmt::format("nobody intended group {} to have these members", command.group));
   group.epoch = command.epoch;
   group.members = command.members;
   group.next.clear();

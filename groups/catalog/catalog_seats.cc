@@ -17,16 +17,19 @@ std::optional<wire::Reply> Catalog::rejoin(Instance instance, const wire::JoinPr
   const auto found = providers_.find(command.node);
   if (found == providers_.end() && command.manager) return std::nullopt;
   if (found == providers_.end() || found->second.store != command.store) {
-    return refusal(Code::kStale, fmt::format("the grid does not know the data folder of node {} (any more); start with an empty one",
-                                             command.node));
+    return refusal(
+        Code::kStale,
+        fmt::format("the grid does not know the data folder of node {} (any more); start with an empty one", command.node));
   }
   wire::CatalogProvider& row = found->second;
-  if (row.incarnation > command.incarnation) return refusal(Code::kStale, fmt::format("a later life of '{}' has joined", row.name));
+  if (row.incarnation > command.incarnation)
+    return refusal(Code::kStale, fmt::format("a later life of '{}' has joined", row.name));
   if (row.site != command.site) {
     return refusal(Code::kInvalid, fmt::format("the provider of this data folder belongs to site {}", row.site));
   }
   if (command.capacity_bytes < row.reserved_bytes) {
-    return refusal(Code::kInvalid, fmt::format("the groups of this provider need {} bytes of memory here", row.reserved_bytes));
+    return refusal(Code::kInvalid,
+                   fmt::format("the groups of this provider need {} bytes of memory here", row.reserved_bytes));
   }
   for (const auto& [node, other] : providers_) {
     if (node != command.node && other.name == command.name && other.up) {
@@ -94,9 +97,11 @@ void Catalog::give_up_if_lost(wire::CatalogGroup& group) {
     ++site.members;
     if (!has_forgotten(group, node)) ++site.remember;
   }
-  const auto good = std::ranges::count_if(sites, [](const auto& site) { return 2 * site.second.remember > site.second.members; });
+  const auto good =
+      std::ranges::count_if(sites, [](const auto& site) { return 2 * site.second.remember > site.second.members; });
   if (2 * static_cast<std::size_t>(good) > sites.size()) return;
-  const bool any_remembers = std::ranges::any_of(holders_of(group), [&](NodeId node) { return !has_forgotten(group, node); });
+  const bool any_remembers =
+      std::ranges::any_of(holders_of(group), [&](NodeId node) { return !has_forgotten(group, node); });
   if (!group.held.empty() && any_remembers) return;
   group.lost = true;
   unreserve_for(group, group.reserved_bytes);

@@ -132,7 +132,8 @@ Status Catalog::restore(const wire::SnapshotPiece& piece) {
 
 Status Catalog::restore_head(const wire::CatalogHead& head) {
   const bool is_root = head.root.group == kRootGroup && head.root.epoch > 0 && !head.root.members.empty();
-  if (!is_root || head.managers == 0 || head.next_node <= head.managers || head.next_group == 0) return refuse("of no catalog");
+  if (!is_root || head.managers == 0 || head.next_node <= head.managers || head.next_group == 0)
+    return refuse("of no catalog");
   managers_ = head.managers;
   root_ = head.root;
   next_node_ = head.next_node;

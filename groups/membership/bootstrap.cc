@@ -24,7 +24,8 @@ std::uint64_t Bootstrap::digest_of_list(const std::vector<std::string>& addresse
   return digest;
 }
 
-Bootstrap::Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation, bool stored)
+Bootstrap::Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation,
+                     bool stored)
     : addresses_(std::move(addresses)),
       list_digest_(digest_of_list(addresses_)),
       self_(number_of(addresses_, own_address)),
@@ -56,8 +57,8 @@ std::uint64_t Bootstrap::grid() const {
   return digest | 1;
 }
 
-wire::ManagerHello Bootstrap::answer_of_stored(const wire::ManagerHello& hello, std::string own_address, std::uint64_t incarnation,
-                                               std::uint64_t grid) {
+wire::ManagerHello Bootstrap::answer_of_stored(const wire::ManagerHello& hello, std::string own_address,
+                                               std::uint64_t incarnation, std::uint64_t grid) {
   wire::ManagerHello answer;
   answer.address = std::move(own_address);
   answer.incarnation = incarnation;

@@ -30,7 +30,8 @@ class Bootstrap {
   enum class Stage : std::uint8_t { kMeeting, kEstablished, kReplaced };
 
   // `addresses` sorted, without duplicates; `own_address` among them; `incarnation` not 0. `stored`: this manager has a data folder.
-  Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation, bool stored = false);
+  Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation,
+            bool stored = false);
 
   // The number of the manager that listens at `address`: 1..n, 0 if none does. `addresses` sorted.
   static NodeId number_of(const std::vector<std::string>& addresses, const std::string& address);
@@ -51,8 +52,8 @@ class Bootstrap {
   const std::string& problem() const { return problem_; }
 
   // What a manager that went on from its data folder answers to one that meets: the grid is there.
-  static wire::ManagerHello answer_of_stored(const wire::ManagerHello& hello, std::string own_address, std::uint64_t incarnation,
-                                             std::uint64_t grid);
+  static wire::ManagerHello answer_of_stored(const wire::ManagerHello& hello, std::string own_address,
+                                             std::uint64_t incarnation, std::uint64_t grid);
 
  private:
   wire::ManagerHello own_hello(bool answer_wanted) const;
@@ -65,8 +66,8 @@ class Bootstrap {
   std::uint64_t incarnation_ = 0;
   bool stored_ = false;
   Stage stage_ = Stage::kMeeting;
-  std::vector<std::uint64_t> members_;             // by number - 1
-  std::vector<std::vector<std::uint64_t>> told_;   // by number - 1: the set that manager last said it knows
+  std::vector<std::uint64_t> members_;            // by number - 1
+  std::vector<std::vector<std::uint64_t>> told_;  // by number - 1: the set that manager last said it knows
   std::string problem_;
 };
 

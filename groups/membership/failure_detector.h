@@ -39,10 +39,10 @@ class FailureDetector {
   struct Watched {
     std::uint64_t progress = 0;
     std::uint64_t used_bytes = 0;
-    bool reported = false;       // since start()
-    TimeNs progressed_at = 0;    // when progress was last seen, or watching began
-    TimeNs proposed_at = 0;      // 0 = nothing outstanding
-    bool moving = false;         // progress was seen since start()
+    bool reported = false;     // since start()
+    TimeNs progressed_at = 0;  // when progress was last seen, or watching began
+    TimeNs proposed_at = 0;    // 0 = nothing outstanding
+    bool moving = false;       // progress was seen since start()
   };
 
   TimeNs dead_ns_ = 0;

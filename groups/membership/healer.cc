@@ -45,13 +45,13 @@ struct Healer::Moves {
     for (NodeId node : newcomers(group, next)) ++to[node];
   }
   bool bears(const wire::CatalogGroup& group, const std::vector<NodeId>& next) {
-    return groups < Healer::kMovesMax && std::ranges::all_of(newcomers(group, next), [&](NodeId node) {
-             return to[node] < Healer::kMovesPerProviderMax;
-           });
+    return groups < Healer::kMovesMax &&
+           std::ranges::all_of(newcomers(group, next), [&](NodeId node) { return to[node] < Healer::kMovesPerProviderMax; });
   }
 };
 
-Healer::Healer(const Timing& timing) : heal_after_ns_(ms_to_ns(timing.heal_after_ms)), repeat_ns_(ms_to_ns(timing.report_ms) * 4) {}
+Healer::Healer(const Timing& timing)
+    : heal_after_ns_(ms_to_ns(timing.heal_after_ms)), repeat_ns_(ms_to_ns(timing.report_ms) * 4) {}
 
 void Healer::start() {
   down_since_.clear();
@@ -106,7 +106,8 @@ std::optional<wire::MoveGroup> Healer::look_at(TimeNs now, const Providers& prov
   return wire::MoveGroup{.group = group.group, .epoch = group.epoch, .next = next.value_or(std::vector<NodeId>{})};
 }
 
-std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers, const Groups& groups, const wire::CatalogGroup& root) {
+std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers, const Groups& groups,
+                                          const wire::CatalogGroup& root) {
   watch(now, providers);
   const std::set<NodeId> lost_now = lost(now, providers);
   Moves moves;

@@ -15,8 +15,8 @@ namespace juxmem {
 struct Placement {
   Shape shape;
   Durability durability = Durability::kMemory;
-  NodeId prefer = 0;              // 0 = nobody
-  std::uint64_t room_bytes = 0;   // that must still be free on every member
+  NodeId prefer = 0;             // 0 = nobody
+  std::uint64_t room_bytes = 0;  // that must still be free on every member
 };
 
 // Pure functions over a catalog's rows, which are sorted by number. A provider's free memory is its capacity less what is

@@ -83,7 +83,8 @@ class Plan {
 
 }  // namespace
 
-std::vector<PlannedMove> plan_rebalance(std::span<const wire::CatalogProvider> providers, std::span<const wire::CatalogGroup> groups) {
+std::vector<PlannedMove> plan_rebalance(std::span<const wire::CatalogProvider> providers,
+                                        std::span<const wire::CatalogGroup> groups) {
   return Plan(providers, groups).make();
 }
 

@@ -21,6 +21,7 @@ struct PlannedMove {
 // Moves, to be carried out in this order, after which no further one would bring the fullest provider of a site and the emptiest one closer
 // by more than a twentieth of their memory. A pure function over a catalog's rows, which are sorted by number. Rules: a copy stays in its
 // site; providers that are down or being emptied take nothing; a group moves once, and not while it is getting other members.
-std::vector<PlannedMove> plan_rebalance(std::span<const wire::CatalogProvider> providers, std::span<const wire::CatalogGroup> groups);
+std::vector<PlannedMove> plan_rebalance(std::span<const wire::CatalogProvider> providers,
+                                        std::span<const wire::CatalogGroup> groups);
 
 }  // namespace juxmem

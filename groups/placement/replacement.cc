@@ -20,7 +20,9 @@ const wire::CatalogProvider* find(Providers providers, NodeId node) {
   return found != providers.end() && found->node == node ? &*found : nullptr;
 }
 
-std::uint64_t free_of(const wire::CatalogProvider& row) { return row.capacity_bytes - std::min(row.reserved_bytes, row.capacity_bytes); }
+std::uint64_t free_of(const wire::CatalogProvider& row) {
+  return row.capacity_bytes - std::min(row.reserved_bytes, row.capacity_bytes);
+}
 
 // The root is kept by managers of one kind: all have data folders or none, since one that has comes back as the same node.
 bool can_keep(const wire::CatalogProvider& row, const wire::CatalogGroup& group) {
@@ -75,9 +77,8 @@ std::optional<std::vector<NodeId>> members_without(Providers providers, Groups g
     }
     std::vector<NodeId>* from = &candidates[site];
     if (from->size() < to_replace.size() && to_replace.size() == in_site.size()) {
-      const auto other = std::ranges::find_if(candidates, [&](const auto& row) {
-        return !places.contains(row.first) && row.second.size() >= in_site.size();
-      });
+      const auto other = std::ranges::find_if(
+          candidates, [&](const auto& row) { return !places.contains(row.first) && row.second.size() >= in_site.size(); });
       if (other != candidates.end()) from = &other->second;
     }
     const std::size_t count = std::min(from->size(), to_replace.size());
@@ -119,8 +120,10 @@ Result<std::vector<NodeId>> members_moved(Providers providers, const wire::Catal
   const wire::CatalogProvider* target = find(providers, to);
   if (source == nullptr || target == nullptr) return fail(Code::kInvalid, "there is no such provider");
   const std::string name = group.group == kRootGroup ? "the root" : fmt::format("group {}", group.group);
-  if (!contains(group.members, from)) return fail(Code::kInvalid, fmt::format("'{}' keeps no copy of {}", source->name, name));
-  if (contains(group.members, to)) return fail(Code::kInvalid, fmt::format("'{}' keeps a copy of {} already", target->name, name));
+  if (!contains(group.members, from))
+    return fail(Code::kInvalid, fmt::format("'{}' keeps no copy of {}", source->name, name));
+  if (contains(group.members, to))
+    return fail(Code::kInvalid, fmt::format("'{}' keeps a copy of {} already", target->name, name));
   if (target->draining) return fail(Code::kInvalid, fmt::format("'{}' is being emptied", target->name));
   if (!target->up) return fail(Code::kUnreachable, fmt::format("'{}' is down", target->name));
   if (!can_keep(*target, group)) {
@@ -135,13 +138,15 @@ Result<std::vector<NodeId>> members_moved(Providers providers, const wire::Catal
   });
   const bool may_leave_site = group.group == kRootGroup || (group.shape.nodes_per_site == 1 && !site_has_members);
   if (source->site != target->site && !may_leave_site) {
-    return fail(Code::kImpossibleShape, fmt::format("{} keeps {} x {} copies (sites x copies in each): '{}' at {} cannot take the place of "
-                                                    "'{}' at {}",
-                                                    name, group.shape.sites, group.shape.nodes_per_site, target->name, target->site,
-                                                    source->name, source->site));
+    return fail(Code::kImpossibleShape,
+                fmt::format("{} keeps {} x {} copies (sites x copies in each): '{}' at {} cannot take the place of "
+                            "'{}' at {}",
+                            name, group.shape.sites, group.shape.nodes_per_site, target->name, target->site, source->name,
+                            source->site));
   }
   if (!contains(group.held, to) && free_of(*target) < group.reserved_bytes) {
-    return fail(Code::kNoSpace, fmt::format("'{}' has {} bytes free, {} needs {}", target->name, free_of(*target), name, group.reserved_bytes));
+    return fail(Code::kNoSpace, fmt::format("'{}' has {} bytes free, {} needs {}", target->name, free_of(*target), name,
+                                            group.reserved_bytes));
   }
   std::vector<NodeId> next = group.members;
   std::ranges::replace(next, from, to);

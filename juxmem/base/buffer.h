@@ -30,9 +30,7 @@ class Buffer {
     const std::byte* data = memory.get();
     return Buffer(data, bytes.size(), std::move(memory));
   }
-  static Buffer copy_of(std::string_view text) {
-    return copy_of(std::as_bytes(std::span(text.data(), text.size())));
-  }
+  static Buffer copy_of(std::string_view text) { return copy_of(std::as_bytes(std::span(text.data(), text.size()))); }
   static Buffer take(std::vector<std::byte> bytes) {
     auto owner = std::make_shared<std::vector<std::byte>>(std::move(bytes));
     const std::byte* data = owner->data();

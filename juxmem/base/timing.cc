@@ -28,7 +28,8 @@ Status Timing::check() const {
   if (follow_ms < 0) return fail(Code::kInvalid, "follow_ms must not be negative");
   if (heal_after_ms <= 0) return fail(Code::kInvalid, "heal_after_ms must be positive");
   if (election_spread_ms <= 0 || retransmit_ms <= 0 || notice_ms <= 0 || stall_ms <= 0 || transfer_ms <= 0 ||
-      resend_ms <= 0 || recall_ms <= 0 || quota_settle_ms <= 0 || agent_silent_ms <= 0 || call_limit_ms <= 0 || digest_every == 0) {
+      resend_ms <= 0 || recall_ms <= 0 || quota_settle_ms <= 0 || agent_silent_ms <= 0 || call_limit_ms <= 0 ||
+      digest_every == 0) {
     return fail(Code::kInvalid, "every time must be positive");
   }
   return {};

@@ -11,8 +11,7 @@ namespace {
 constexpr std::int64_t kFirstGreetingMs = 10;
 
 constexpr const char* kNotAdmitted = "this key is not admitted there, or was revoked";
-constexpr const char* kNoCommonKey =
-    "no common key: the grid wants one (set JUXMEM_KEY_FILE), has another one, or has none";
+constexpr const char* kNoCommonKey = "no common key: the grid wants one (set JUXMEM_KEY_FILE), has another one, or has none";
 
 }  // namespace
 
@@ -136,8 +135,10 @@ void ClientCore::on_peer_event(PeerId peer, PeerEvent event) {
   switch (event) {
     case PeerEvent::kReconnected:
       // The same life or another one? It will say.
-      if (welcomed_) beat(now);
-      else greet(now);
+      if (welcomed_)
+        beat(now);
+      else
+        greet(now);
       return;
     case PeerEvent::kGone:
       if (welcomed_ || agents_.size() > 1) change_agent(now);

@@ -54,7 +54,9 @@ void ClientCore::stat(BlockId block, std::int64_t limit_ms, Completion<BlockStat
           done(std::unexpected(answer.error()));
           return;
         }
-        done(BlockStat{.size_bytes = answer->size_bytes, .version = answer->version, .shape = answer->shape,
+        done(BlockStat{.size_bytes = answer->size_bytes,
+                       .version = answer->version,
+                       .shape = answer->shape,
                        .durability = answer->durability,
                        .meta = std::move(answer->meta)});
       });
@@ -119,8 +121,8 @@ void ClientCore::ask_write(const std::shared_ptr<WriteCall>& call) {
   call->op = known ? known.mapped() : OpId{};
   call->term = term_;
   const std::uint64_t number =
-      ask(wire::WriteRequest{.block = call->block, .offset = call->offset, .data = call->data, .op = call->op}, call->deadline,
-          AtLoss::kFail, [this, call](const Answer& answer) { on_written(call, answer); });
+      ask(wire::WriteRequest{.block = call->block, .offset = call->offset, .data = call->data, .op = call->op},
+          call->deadline, AtLoss::kFail, [this, call](const Answer& answer) { on_written(call, answer); });
   requests_.at(number).on_operation = [this, call](const OpId& op) {
     call->op = op;
     call->term = term_;
@@ -135,7 +137,8 @@ void ClientCore::on_written(const std::shared_ptr<WriteCall>& call, const Answer
   }
   if (answer.error().code != Code::kOwnerDead || stopped_) return call->done(std::unexpected(answer.error()));
   if (call->op.counter == 0) {
-    return call->done(fail(Code::kTryAgain, "the provider was lost during the write, which happened entirely or not at all"));
+    return call->done(
+        fail(Code::kTryAgain, "the provider was lost during the write, which happened entirely or not at all"));
   }
   if (call->term == term_) return ask_write(call);
   ++stats_.releases_resolved;

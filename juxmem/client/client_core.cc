@@ -17,7 +17,7 @@ constexpr std::int64_t kBulkBytesPerMs = 1000;
 constexpr std::size_t kPacketBytesTarget = 4U << 20;
 constexpr std::size_t kPacketMessagesTarget = 1024;
 constexpr std::uint64_t kUnconfirmedMax = 1024;
-constexpr std::size_t kCancelledMax = 1024;        // older ones are repaired by the beat alone
+constexpr std::size_t kCancelledMax = 1024;  // older ones are repaired by the beat alone
 
 std::size_t bulk_bytes(const wire::ClientRequestBody& body) {
   if (const auto* release = std::get_if<wire::ReleaseRequest>(&body)) {
@@ -32,8 +32,7 @@ std::size_t bulk_bytes(const wire::ClientRequestBody& body) {
 
 }  // namespace
 
-ClientCore::ClientCore(Env& env, Options options)
-    : env_(env), options_(std::move(options)), agents_(options_.addresses) {
+ClientCore::ClientCore(Env& env, Options options) : env_(env), options_(std::move(options)), agents_(options_.addresses) {
   JUXMEM_CHECK(options_.client != 0);
   last_turn_ = env_.clock().now();
   turn_to_agent(last_turn_);
@@ -51,9 +50,7 @@ std::int64_t ClientCore::limit_until(TimeNs deadline) const {
   return std::max<std::int64_t>(0, (deadline - env_.clock().now()) / 1'000'000);
 }
 
-std::uint64_t ClientCore::confirmed() const {
-  return (requests_.empty() ? next_request_ : requests_.begin()->first) - 1;
-}
+std::uint64_t ClientCore::confirmed() const { return (requests_.empty() ? next_request_ : requests_.begin()->first) - 1; }
 
 std::uint64_t ClientCore::ask(wire::ClientRequestBody body, TimeNs deadline, AtLoss at_loss, AnswerHandler on_answer) {
   const std::uint64_t number = next_request_++;
@@ -189,8 +186,7 @@ void ClientCore::resend_requests(TimeNs now) {
 
 void ClientCore::post(wire::ClientMessage message, std::size_t bytes) {
   if (agent_ == 0) return;
-  if (!outgoing_.empty() &&
-      (outgoing_bytes_ + bytes > kPacketBytesTarget || outgoing_.size() >= kPacketMessagesTarget)) {
+  if (!outgoing_.empty() && (outgoing_bytes_ + bytes > kPacketBytesTarget || outgoing_.size() >= kPacketMessagesTarget)) {
     flush();
   }
   outgoing_.emplace_back(std::move(message));

@@ -192,27 +192,27 @@ class ClientCore final : public Handler {
   NodeId agent_node_ = 0;
   std::uint64_t agent_incarnation_ = 0;
   bool welcomed_ = false;
-  bool refused_ = false;               // it has answered that it cannot serve now
-  std::uint64_t term_ = 1;             // grows whenever an agent, or its memory of us, is lost
-  TimeNs agent_lease_ns_ = 0;          // how long it bears our silence
-  TimeNs surely_heard_us_at_ = 0;      // it has heard something sent at this time or later
-  TimeNs waiting_since_ = 0;           // when the first unanswered sign of life was sent; 0 = none
-  TimeNs next_beat_ = 0;               // or next greeting
-  std::int64_t greeting_ms_ = 0;       // until the next greeting, growing
+  bool refused_ = false;           // it has answered that it cannot serve now
+  std::uint64_t term_ = 1;         // grows whenever an agent, or its memory of us, is lost
+  TimeNs agent_lease_ns_ = 0;      // how long it bears our silence
+  TimeNs surely_heard_us_at_ = 0;  // it has heard something sent at this time or later
+  TimeNs waiting_since_ = 0;       // when the first unanswered sign of life was sent; 0 = none
+  TimeNs next_beat_ = 0;           // or next greeting
+  std::int64_t greeting_ms_ = 0;   // until the next greeting, growing
   TimeNs last_turn_ = 0;
-  std::string refusal_;                // why the last agent did not welcome us
-  std::size_t key_refusals_ = 0;       // in a row: so many agents refused our key
+  std::string refusal_;           // why the last agent did not welcome us
+  std::size_t key_refusals_ = 0;  // in a row: so many agents refused our key
 
   std::uint64_t next_request_ = 1;
   std::uint64_t next_token_ = 1;
-  std::uint64_t unconfirmed_ = 0;      // answers that came since the last beat, behind a request that is open
-  std::map<std::uint64_t, Request> requests_;                 // open ones, by number
-  std::size_t bulk_bytes_ = 0;                                // of data in all of them
-  std::map<GroupId, OpId> next_writes_;                       // what the next one-shot write in a group will be, in this term
+  std::uint64_t unconfirmed_ = 0;              // answers that came since the last beat, behind a request that is open
+  std::map<std::uint64_t, Request> requests_;  // open ones, by number
+  std::size_t bulk_bytes_ = 0;                 // of data in all of them
+  std::map<GroupId, OpId> next_writes_;        // what the next one-shot write in a group will be, in this term
   std::set<std::pair<TimeNs, std::uint64_t>> limits_;
   std::set<std::pair<TimeNs, std::uint64_t>> resends_;
-  std::set<std::uint64_t> cancelled_acquires_;                // of this term; a late grant is let go
-  std::vector<std::pair<TimeNs, Completion<void>>> connects_; // waiting for a welcome
+  std::set<std::uint64_t> cancelled_acquires_;                 // of this term; a late grant is let go
+  std::vector<std::pair<TimeNs, Completion<void>>> connects_;  // waiting for a welcome
 
   SectionId next_section_ = 1;
   std::map<SectionId, Section> sections_;

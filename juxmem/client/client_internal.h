@@ -19,11 +19,11 @@ struct ClientCore::Request {
   AtLoss at_loss = AtLoss::kAskAgain;
   AnswerHandler on_answer;
   std::function<void(const OpId&)> on_operation;  // the agent has made it this operation
-  std::uint64_t term = 0;       // in which it was sent last; 0 = not yet
-  TimeNs first_sent = 0;        // in that term
-  TimeNs resend_at = 0;         // 0: not planned
-  std::int64_t resend_ms = 0;   // the interval, growing
-  std::size_t bytes = 0;        // of data it carries
+  std::uint64_t term = 0;                         // in which it was sent last; 0 = not yet
+  TimeNs first_sent = 0;                          // in that term
+  TimeNs resend_at = 0;                           // 0: not planned
+  std::int64_t resend_ms = 0;                     // the interval, growing
+  std::size_t bytes = 0;                          // of data it carries
 };
 
 // A section that this client believes to hold.

@@ -108,8 +108,7 @@ void ClientCore::on_part(const std::shared_ptr<ReleaseCall>& call, bool last, An
   Error error = answer.error();
   // Without its last part nothing takes effect, and an agent that has no such section has let it go.
   const bool nothing_happened = !agent_lost && !call->final_sent && error.code == Code::kTryAgain;
-  if (agent_lost || error.code == Code::kNotHeld || error.code == Code::kSessionExpired ||
-      error.code == Code::kStale) {
+  if (agent_lost || error.code == Code::kNotHeld || error.code == Code::kSessionExpired || error.code == Code::kStale) {
     error.code = stopped_ ? Code::kClosed : Code::kOwnerDead;
   }
   if (nothing_happened) return give_up(call, std::move(error));

@@ -8,8 +8,8 @@
 namespace juxmem {
 namespace {
 
-constexpr std::size_t kPageRequestsMax = 8;              // in flight for one section
-constexpr std::uint64_t kPageRequestBytes = 16U << 20;   // asked at once; what an answer cannot hold is asked for again
+constexpr std::size_t kPageRequestsMax = 8;             // in flight for one section
+constexpr std::uint64_t kPageRequestBytes = 16U << 20;  // asked at once; what an answer cannot hold is asked for again
 
 }  // namespace
 

@@ -26,8 +26,7 @@ class SignalsBlocked {
 
 }  // namespace
 
-Driver::Driver(ClientLoop& loop, ClientCore& core, std::int64_t pulse_ms)
-    : loop_(loop), core_(core), pulse_ms_(pulse_ms) {
+Driver::Driver(ClientLoop& loop, ClientCore& core, std::int64_t pulse_ms) : loop_(loop), core_(core), pulse_ms_(pulse_ms) {
   const SignalsBlocked blocked;
   background_ = std::thread([this] { keep_alive(); });
 }

@@ -37,9 +37,9 @@ class Driver {
     Result<T> outcome = fail(Code::kInternal, "the call was never completed");
     take_loop();
     start(core_, Completion<T>([&](Result<T> result) {
-      outcome = std::move(result);
-      complete(waiter);
-    }));
+            outcome = std::move(result);
+            complete(waiter);
+          }));
     core_.end_turn();
     drive(waiter);
     return outcome;
@@ -82,11 +82,11 @@ class Driver {
 
   std::mutex mutex_;
   std::condition_variable loop_free_;
-  bool loop_taken_ = false;         // guarded by mutex_
-  std::list<Waiter*> followers_;    // guarded by mutex_
-  std::atomic<int> wanting_{0};     // threads in take_loop()
+  bool loop_taken_ = false;       // guarded by mutex_
+  std::list<Waiter*> followers_;  // guarded by mutex_
+  std::atomic<int> wanting_{0};   // threads in take_loop()
   std::condition_variable pulse_;
-  bool stopping_ = false;           // guarded by mutex_
+  bool stopping_ = false;  // guarded by mutex_
   std::thread background_;
 };
 

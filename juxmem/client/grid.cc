@@ -44,9 +44,7 @@ Status check_addresses(const std::vector<std::string>& addresses) {
   return {};
 }
 
-std::string program_name() {
-  return fmt::format("{}:{}", program_invocation_short_name, ::getpid());
-}
+std::string program_name() { return fmt::format("{}:{}", program_invocation_short_name, ::getpid()); }
 
 Result<std::shared_ptr<const KeyFile>> key_of(const GridOptions& options) {
   if (options.key_file.empty()) return key_of_environment();
@@ -96,8 +94,8 @@ Result<std::unique_ptr<Grid>> Grid::open(std::unique_ptr<ClientLoop> loop, std::
                                          const Timing& timing, const GridOptions& options) {
   std::unique_ptr<Grid> grid(new Grid(std::move(loop), std::move(addresses), timing, options));
   const std::int64_t limit_ms = std::min(grid->limit_of(-1), options.connect_limit_ms);
-  const Status connected = grid->driver_->run<void>(
-      [&](ClientCore& core, Completion<void> done) { core.connect(limit_ms, std::move(done)); });
+  const Status connected =
+      grid->driver_->run<void>([&](ClientCore& core, Completion<void> done) { core.connect(limit_ms, std::move(done)); });
   if (!connected) return std::unexpected(connected.error());
   return grid;
 }
@@ -163,9 +161,8 @@ Status Grid::read(BlockId block, std::uint64_t offset, std::span<std::byte> data
 Status Grid::write(BlockId block, std::uint64_t offset, std::span<const std::byte> data) {
   if (holds(block)) return fail(Code::kAlreadyHeld, "the calling thread is inside a section of " + block_name(block));
   const Buffer bytes = Buffer::copy_of(data);
-  const Result<Version> version = driver_->run<Version>([&](ClientCore& core, Completion<Version> done) {
-    core.write(block, offset, bytes, limit_of(-1), std::move(done));
-  });
+  const Result<Version> version = driver_->run<Version>(
+      [&](ClientCore& core, Completion<Version> done) { core.write(block, offset, bytes, limit_of(-1), std::move(done)); });
   if (!version) return std::unexpected(version.error());
   return {};
 }
@@ -186,9 +183,8 @@ Result<BlockId> Grid::lookup(std::string_view name) {
 }
 
 Result<NameList> Grid::list(std::string_view prefix, std::string_view after, std::uint32_t limit) {
-  return driver_->run<NameList>([&](ClientCore& core, Completion<NameList> done) {
-    core.list(prefix, after, limit, limit_of(-1), std::move(done));
-  });
+  return driver_->run<NameList>(
+      [&](ClientCore& core, Completion<NameList> done) { core.list(prefix, after, limit, limit_of(-1), std::move(done)); });
 }
 
 Result<Version> Grid::wait(BlockId block, Version than, std::int64_t limit_ms) {

@@ -21,8 +21,8 @@
 #include "juxmem/client/client_loop.h"
 #include "juxmem/client/client_types.h"
 #include "juxmem/client/driver.h"
-#include "juxmem/client/thread_queue.h"
 #include "juxmem/client/mapping.h"
+#include "juxmem/client/thread_queue.h"
 
 namespace juxmem {
 

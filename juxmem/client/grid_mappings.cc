@@ -66,8 +66,7 @@ Status Grid::fill_inside_section(Mapping& mapping) {
     if (own == holds_.end() || !own->second.held) return {};
     hold = own->second;
   }
-  std::vector<PageWant> wants{
-      {.offset = mapping.offset(), .size_bytes = mapping.size_bytes(), .have = 0, .sink = &mapping}};
+  std::vector<PageWant> wants{{.offset = mapping.offset(), .size_bytes = mapping.size_bytes(), .have = 0, .sink = &mapping}};
   const Status fetched = driver_->run<void>([&](ClientCore& core, Completion<void> done) {
     core.fetch(hold.section, std::move(wants), limit_of(-1), std::move(done));
   });

@@ -11,7 +11,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::size_t kHoldsMax = 65536;  // relations of threads to blocks that are remembered
+constexpr std::size_t kHoldsMax = 65536;       // relations of threads to blocks that are remembered
 constexpr std::size_t kPieceBytes = 4U << 20;  // of changes that are sent while the next are sought
 
 }  // namespace
@@ -46,15 +46,12 @@ Status Grid::enter(BlockId block, Mode mode, bool try_only, std::int64_t limit_m
     const bool shared = mode == Mode::kShared && queue_.is_shared_with_others(block, ticket);
     for (Mapping* mapping : mappings) {
       mapping->set_shared(shared);
-      spec.wants.push_back({.offset = mapping->offset(),
-                            .size_bytes = mapping->size_bytes(),
-                            .have = mapping->version(),
-                            .sink = mapping});
+      spec.wants.push_back(
+          {.offset = mapping->offset(), .size_bytes = mapping->size_bytes(), .have = mapping->version(), .sink = mapping});
     }
   }
-  const Result<Acquired> acquired = driver_->run<Acquired>([&](ClientCore& core, Completion<Acquired> done) {
-    core.acquire(std::move(spec), limit_ms, std::move(done));
-  });
+  const Result<Acquired> acquired = driver_->run<Acquired>(
+      [&](ClientCore& core, Completion<Acquired> done) { core.acquire(std::move(spec), limit_ms, std::move(done)); });
   if (!acquired) return std::unexpected(acquired.error());
   if (mode == Mode::kExclusive) {
     for (Mapping* mapping : mappings) {

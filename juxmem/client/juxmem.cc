@@ -358,8 +358,7 @@ const char* juxmem_strerror(int error) {
 const char* juxmem_last_error(void) { return juxmem::last_error().c_str(); }
 
 #define JUXMEM_TEXT_OF(number) #number
-#define JUXMEM_VERSION_TEXT(major, minor, patch) \
-  JUXMEM_TEXT_OF(major) "." JUXMEM_TEXT_OF(minor) "." JUXMEM_TEXT_OF(patch)
+#define JUXMEM_VERSION_TEXT(major, minor, patch) JUXMEM_TEXT_OF(major) "." JUXMEM_TEXT_OF(minor) "." JUXMEM_TEXT_OF(patch)
 
 const char* juxmem_version(void) {
   return JUXMEM_VERSION_TEXT(JUXMEM_VERSION_MAJOR, JUXMEM_VERSION_MINOR, JUXMEM_VERSION_PATCH);

@@ -80,8 +80,8 @@ class Mapping final : public PageSink {
   const std::uint64_t offset_;
   const std::uint64_t size_bytes_;
   const std::shared_ptr<MappedMemory> memory_;
-  std::byte* const data_;   // in memory_; lies to its page as the range lies to the block's
-  std::shared_ptr<MappedMemory> twin_;  // null until the first exclusive section
+  std::byte* const data_;                      // in memory_; lies to its page as the range lies to the block's
+  std::shared_ptr<MappedMemory> twin_;         // null until the first exclusive section
   std::shared_ptr<MappedMemory> former_twin_;  // while changes are sought: what to compare with, if not the twin
   std::size_t sought_bytes_ = 0;               // how far changes have been sought
   bool twin_is_writable_ = false;

@@ -21,8 +21,8 @@ ThreadQueue::Ticket ThreadQueue::enter(BlockId block, Mode mode, std::int64_t li
   if (is_admitted(queue, ticket)) return ticket;
   if (limit_ms > 0) {
     ++queue.waiters;
-    const bool admitted = queue.changed.wait_for(lock, std::chrono::milliseconds(limit_ms),
-                                                 [&] { return is_admitted(queue, ticket); });
+    const bool admitted =
+        queue.changed.wait_for(lock, std::chrono::milliseconds(limit_ms), [&] { return is_admitted(queue, ticket); });
     --queue.waiters;
     if (admitted) return ticket;
   }
@@ -55,9 +55,8 @@ bool ThreadQueue::is_shared_with_others(BlockId block, Ticket ticket) {
   const auto found = queues_.find(block);
   if (found == queues_.end()) return false;
   const auto& entries = found->second.entries;
-  return std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
-    return entry.ticket != ticket && is_admitted(found->second, entry.ticket);
-  });
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const Entry& entry) { return entry.ticket != ticket && is_admitted(found->second, entry.ticket); });
 }
 
 }  // namespace juxmem

@@ -22,14 +22,15 @@ std::unexpected<Error> io_error(const char* what, const std::string& path) {
 
 // Success also if there is none.
 Status check_folder(const std::string& folder) {
-  struct stat facts {};
+  struct stat facts{};
   if (::stat(folder.c_str(), &facts) != 0) {
     if (errno == ENOENT) return {};
     return io_error("cannot look at the folder", folder);
   }
   const bool is_ours = S_ISDIR(facts.st_mode) && (facts.st_uid == ::geteuid() || facts.st_uid == 0);
   if (!is_ours || (facts.st_mode & 0022) != 0) {
-    return fail(Code::kInvalid, fmt::format("{} must be a folder that only this user may change; say: chmod 700 {}", folder, folder));
+    return fail(Code::kInvalid,
+                fmt::format("{} must be a folder that only this user may change; say: chmod 700 {}", folder, folder));
   }
   return {};
 }

@@ -39,7 +39,7 @@ class ConnectionMonitor {
   int fd_ = -1;
   bool was_connected_ = false;  // at least once
   bool given_up_ = false;
-  int failed_connects_ = 0;     // since the last connection
+  int failed_connects_ = 0;  // since the last connection
   int failed_handshakes_ = 0;
 };
 

@@ -44,9 +44,9 @@ class DialedPeer {
 
   bool garbage_logged = false;
   bool refusal_logged = false;
-  bool ready = false;     // is in the loop's list of sockets to look at
-  bool has_events = true; // the monitor is to be looked at
-  bool hung_up = false;   // only kept until the loop has let go of it
+  bool ready = false;      // is in the loop's list of sockets to look at
+  bool has_events = true;  // the monitor is to be looked at
+  bool hung_up = false;    // only kept until the loop has let go of it
 
  private:
   struct Waiting {

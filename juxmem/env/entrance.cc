@@ -55,8 +55,7 @@ Result<std::unique_ptr<Entrance>> Entrance::bind(zmq::context_t& context, const 
     return entrance;
   } catch (const zmq::error_t& error) {
     const bool malformed = error.num() == EINVAL || error.num() == EPROTONOSUPPORT;
-    return fail(malformed ? Code::kInvalid : Code::kIo,
-                fmt::format("cannot listen at {}: {}", address, error.what()));
+    return fail(malformed ? Code::kInvalid : Code::kIo, fmt::format("cannot listen at {}: {}", address, error.what()));
   }
 }
 

@@ -32,13 +32,14 @@ class Entrance {
     std::shared_ptr<Outbox> outbox = std::make_shared<Outbox>();
     TimeNs last_heard = 0;
     bool garbage_logged = false;
-    std::string user;       // as the guard admitted it; empty by ipc and without a guard
-    bool is_client = false; // may say only what clients say
-    int fd = -1;            // of its connection
+    std::string user;        // as the guard admitted it; empty by ipc and without a guard
+    bool is_client = false;  // may say only what clients say
+    int fd = -1;             // of its connection
   };
 
   // `guard`: of the context, if keys are wanted.
-  static Result<std::unique_ptr<Entrance>> bind(zmq::context_t& context, const RealEnvOptions& options, const KeyGuard* guard);
+  static Result<std::unique_ptr<Entrance>> bind(zmq::context_t& context, const RealEnvOptions& options,
+                                                const KeyGuard* guard);
 
   // As they were really bound, in the order of the options.
   const std::vector<std::string>& addresses() const { return addresses_; }

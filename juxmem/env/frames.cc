@@ -7,7 +7,7 @@
 namespace juxmem {
 namespace {
 
-constexpr std::size_t kOverheadBytes = 192;  // of a part within ZeroMQ, roughly
+constexpr std::size_t kOverheadBytes = 192;    // of a part within ZeroMQ, roughly
 constexpr std::size_t kSharedBytesMax = 8192;  // ZeroMQ reads smaller messages into blocks of this size
 
 struct Hold {

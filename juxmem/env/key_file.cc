@@ -64,14 +64,15 @@ class OwnedFd {
 
 // Looked at through the open file, so that it cannot be exchanged in between.
 Status check_private(int fd, const std::string& path) {
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(fd, &facts) != 0) return io_error("cannot look at the key file", path);
   if (!S_ISREG(facts.st_mode)) return no_key(path, "not a file");
   if (facts.st_uid != ::geteuid() && facts.st_uid != 0) {
     return fail(Code::kInvalid, fmt::format("the key file {} belongs to another user", path));
   }
   if ((facts.st_mode & 0077) != 0) {
-    return fail(Code::kInvalid, fmt::format("the key file {} may be read or changed by others; say: chmod 600 {}", path, path));
+    return fail(Code::kInvalid,
+                fmt::format("the key file {} may be read or changed by others; say: chmod 600 {}", path, path));
   }
   return {};
 }
@@ -134,7 +135,8 @@ KeyFile new_user_key(std::string name, std::string grid) {
 
 bool is_user_name(std::string_view name) {
   if (name.empty() || name.size() > 64 || name.front() == '.' || name == kGridName) return false;
-  return std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || std::strchr("._@-", c) != nullptr; });
+  return std::ranges::all_of(name,
+                             [](unsigned char c) { return std::isalnum(c) != 0 || std::strchr("._@-", c) != nullptr; });
 }
 
 Status write_key_file(const std::string& path, const KeyFile& key) {

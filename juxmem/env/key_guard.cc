@@ -80,12 +80,12 @@ void KeyGuard::serve() {
 }
 
 void KeyGuard::read_folder_if_changed() {
-  struct stat facts {};
+  struct stat facts{};
   const bool exists = ::stat(admitted_.folder().c_str(), &facts) == 0;
   const bool is_fresh = exists && seconds_now() - facts.st_mtim.tv_sec <= kCoarseS;
-  const std::string state = exists ? fmt::format("{}.{} {} {:o}", facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, facts.st_ino,
-                                                 facts.st_mode)
-                                   : "none";
+  const std::string state =
+      exists ? fmt::format("{}.{} {} {:o}", facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, facts.st_ino, facts.st_mode)
+             : "none";
   if (state == seen_ && !is_fresh) return;
   seen_ = state;
   auto names = admitted_.read();

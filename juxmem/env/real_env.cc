@@ -350,7 +350,10 @@ void RealEnv::Impl::send(PeerId to, wire::Packet packet) {
   }
   // More than one packet may hold: halve it.
   const auto middle = packet.messages.begin() + static_cast<std::ptrdiff_t>(packet.messages.size() / 2);
-  wire::Packet second{packet.from, packet.incarnation, packet.to, packet.to_incarnation,
+  wire::Packet second{packet.from,
+                      packet.incarnation,
+                      packet.to,
+                      packet.to_incarnation,
                       {std::make_move_iterator(middle), std::make_move_iterator(packet.messages.end())}};
   packet.messages.erase(middle, packet.messages.end());
   send(to, std::move(packet));

@@ -19,18 +19,18 @@ namespace juxmem {
 struct RealEnvOptions {
   // Where peers reach this process: "tcp://127.0.0.1:0" (0: any free port), "ipc:///path"; none for a mere client.
   std::vector<std::string> listen;
-  std::size_t peer_bytes_max = 256U << 20;    // accepted for one peer and not yet taken by the kernel
-  std::size_t waiting_bytes_max = 4U << 20;   // kept for a dialed peer until its first connection
-  std::int64_t waiting_ms_max = 1000;         // and for so long
-  int reconnect_ms = 10;                      // first try after a connection broke
+  std::size_t peer_bytes_max = 256U << 20;   // accepted for one peer and not yet taken by the kernel
+  std::size_t waiting_bytes_max = 4U << 20;  // kept for a dialed peer until its first connection
+  std::int64_t waiting_ms_max = 1000;        // and for so long
+  int reconnect_ms = 10;                     // first try after a connection broke
   int reconnect_ms_max = 200;
-  int linger_ms = 200;                        // at the end, for what is still being sent
+  int linger_ms = 200;  // at the end, for what is still being sent
   int packets_per_turn_max = 256;
-  std::int64_t look_out_us = 100;             // for the next packet before the thread sleeps; 0: it sleeps at once
+  std::int64_t look_out_us = 100;  // for the next packet before the thread sleeps; 0: it sleeps at once
   // With a key, connections by tcp are encrypted and only between those who know the grid; ipc is left to the permissions of its file.
   // Listening takes the grid's own key.
   std::shared_ptr<const KeyFile> key;
-  std::string admitted_folder;                // of the users' public keys
+  std::string admitted_folder;  // of the users' public keys
 };
 
 // For people and status; counted since the start.

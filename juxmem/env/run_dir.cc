@@ -52,7 +52,7 @@ Status make_base(const std::string& base) {
   std::error_code ignored;
   fs::create_directories(fs::path(base).parent_path(), ignored);
   if (::mkdir(base.c_str(), 0700) != 0 && errno != EEXIST) return io_error("cannot make the run folder", base);
-  struct stat status {};
+  struct stat status{};
   if (::lstat(base.c_str(), &status) != 0) return io_error("cannot look at the run folder", base);
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 0022) != 0) {
     return fail(Code::kIo, fmt::format("the run folder {} must be a folder that only this user may write; "

@@ -35,8 +35,10 @@ constexpr bool kFromGroup =
 BlockId block_of(const wire::ClientRequestBody& body) {
   return std::visit(
       [](const auto& request) -> BlockId {
-        if constexpr (requires { request.block; }) return request.block;
-        else return 0;
+        if constexpr (requires { request.block; })
+          return request.block;
+        else
+          return 0;
       },
       body);
 }
@@ -206,9 +208,8 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
   void park(const RequestCall& call, wire::ClientRequestBody body) {
     const RequestKey key = call.key;
     Parked parked{.call = call, .body = std::move(body), .timer = {}};
-    parked.timer = timers_.at(call.limit, [this, key] {
-      unpark(key, Code::kTryAgain, "the catalog does not have the block's group yet");
-    });
+    parked.timer = timers_.at(
+        call.limit, [this, key] { unpark(key, Code::kTryAgain, "the catalog does not have the block's group yet"); });
     parked_.push_back(std::move(parked));
     link(kRootGroup).ask(wire::ReadCatalogVersion{}, call.limit, [this, key](Result<wire::GroupMessage> answer) {
       if (!answer || !std::holds_alternative<wire::CatalogVersion>(*answer)) return;  // its limit is the caller's
@@ -262,9 +263,15 @@ class AgentState : public LinkBook, public GroupLinkEvents, public ClientEvents 
     clients_.answer(call.key, {}, Keep::kAnswer);
   }
 
-  void receive(NodeId from, wire::Executed& m) { with_link(m.group, [&](GroupLink& l) { l.on_executed(from, std::move(m)); }); }
-  void receive(NodeId from, wire::Redirect& m) { with_link(m.group, [&](GroupLink& l) { l.on_redirect(from, m); }); }
-  void receive(NodeId from, wire::SessionRenewed& m) { with_link(m.group, [&](GroupLink& l) { l.on_renewed(from, m); }); }
+  void receive(NodeId from, wire::Executed& m) {
+    with_link(m.group, [&](GroupLink& l) { l.on_executed(from, std::move(m)); });
+  }
+  void receive(NodeId from, wire::Redirect& m) {
+    with_link(m.group, [&](GroupLink& l) { l.on_redirect(from, m); });
+  }
+  void receive(NodeId from, wire::SessionRenewed& m) {
+    with_link(m.group, [&](GroupLink& l) { l.on_renewed(from, m); });
+  }
   void receive(NodeId from, wire::BlockFacts& m) {
     with_link(group_of(m.block), [&](GroupLink& l) { l.on_answer(from, m.tag, std::move(m)); });
   }

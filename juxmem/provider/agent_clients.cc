@@ -111,9 +111,7 @@ void AgentClients::on_request(PeerId from, wire::ClientRequest request) {
   client.requests.emplace(request.request, Request{.bytes = bytes, .answer = std::nullopt});
   client.bytes += bytes;
   const std::int64_t limit_ms = std::min(request.limit_ms, wire::kTimeoutMsMax);
-  const RequestCall call{.key = key,
-                         .limit = after_ms(host_.now(), limit_ms),
-                         .moved = client.first_seen > 1};
+  const RequestCall call{.key = key, .limit = after_ms(host_.now(), limit_ms), .moved = client.first_seen > 1};
   events_.on_request(call, std::move(request.body));
 }
 

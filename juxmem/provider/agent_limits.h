@@ -12,11 +12,11 @@ namespace juxmem {
 // wire::kPacketBytesMax, and what is sent to a client that does not read by RealEnvOptions::peer_bytes_max.
 struct AgentLimits {
   std::uint32_t clients_max = 4096;
-  std::uint32_t client_requests_max = 4096;               // under way or answered without confirmation, at once
-  std::uint64_t client_bytes_max = 256ull * 1024 * 1024;  // of changes on their way at once
-  std::uint32_t client_sections_max = 1024;               // held or waited for at once; one-shots are sections, too
-  std::uint64_t client_blocks_max = 1U << 20;             // allocated here and not freed, in the client's life
-  std::uint64_t client_memory_max = wire::kBlockBytesMax; // bytes of these blocks
+  std::uint32_t client_requests_max = 4096;                // under way or answered without confirmation, at once
+  std::uint64_t client_bytes_max = 256ull * 1024 * 1024;   // of changes on their way at once
+  std::uint32_t client_sections_max = 1024;                // held or waited for at once; one-shots are sections, too
+  std::uint64_t client_blocks_max = 1U << 20;              // allocated here and not freed, in the client's life
+  std::uint64_t client_memory_max = wire::kBlockBytesMax;  // bytes of these blocks
 
   // Which limit makes no sense, named.
   Status check() const;
@@ -29,8 +29,8 @@ inline Status AgentLimits::check() const {
   }
   // An agent has so many operations of a group open at once, for all its clients together.
   if (client_sections_max > wire::kSlotsPerSessionMax / 2) {
-    return fail(Code::kInvalid, "client-sections-max must leave room for others: at most " +
-                                    std::to_string(wire::kSlotsPerSessionMax / 2));
+    return fail(Code::kInvalid,
+                "client-sections-max must leave room for others: at most " + std::to_string(wire::kSlotsPerSessionMax / 2));
   }
   return {};
 }

@@ -47,13 +47,12 @@ void AgentNames::name(const RequestCall& call, const wire::NameRequest& request)
 
 void AgentNames::submit(const RequestCall& call, wire::Action action) {
   const RequestKey key = call.key;
-  context_.links.link(kRootGroup)
-      .submit(std::move(action), {}, call.limit, [this, key](const wire::Executed& executed) {
-        wire::ClientAnswer answer;
-        answer.code = executed.reply.code;
-        answer.detail = executed.reply.detail;
-        context_.answers.answer(key, std::move(answer));
-      });
+  context_.links.link(kRootGroup).submit(std::move(action), {}, call.limit, [this, key](const wire::Executed& executed) {
+    wire::ClientAnswer answer;
+    answer.code = executed.reply.code;
+    answer.detail = executed.reply.detail;
+    context_.answers.answer(key, std::move(answer));
+  });
 }
 
 void AgentNames::lookup(const RequestCall& call, const wire::LookupRequest& request) {
@@ -68,8 +67,10 @@ void AgentNames::lookup(const RequestCall& call, const wire::LookupRequest& requ
     wire::ClientAnswer answer;
     answer.code = names->code;
     if (!list && answer.code == Code::kOk) {
-      if (names->rows.empty()) answer.code = Code::kNoSuchName;
-      else answer.block = names->rows.front().block;
+      if (names->rows.empty())
+        answer.code = Code::kNoSuchName;
+      else
+        answer.block = names->rows.front().block;
     }
     if (list) {
       for (wire::NameRow& row : names->rows) {

@@ -177,8 +177,7 @@ void AgentSections::on_acquired(const AcquireAnswer& answer) {
 
 void AgentSections::granted(Section& section) {
   if (section.offset > section.block_bytes || section.size_bytes > section.block_bytes - section.offset) {
-    return refuse(section.number, Code::kOutOfRange,
-                  "the block has " + std::to_string(section.block_bytes) + " bytes");
+    return refuse(section.number, Code::kOutOfRange, "the block has " + std::to_string(section.block_bytes) + " bytes");
   }
   if (section.mode == Mode::kExclusive) {
     if (const Status reserved = reserve_op(section); !reserved) {
@@ -188,9 +187,12 @@ void AgentSections::granted(Section& section) {
   ++stats_.granted;
   switch (section.purpose) {
     case Purpose::kSection:
-    case Purpose::kRead: return fetch(section);
-    case Purpose::kWrite: return begin_write(section);
-    case Purpose::kFree: return begin_free(section);
+    case Purpose::kRead:
+      return fetch(section);
+    case Purpose::kWrite:
+      return begin_write(section);
+    case Purpose::kFree:
+      return begin_free(section);
   }
 }
 

@@ -100,8 +100,8 @@ class AgentSections {
     Ballot ballot;
     Version version = 0;
     std::uint64_t block_bytes = 0;
-    OpId op;                                        // counter 0: none
-    std::uint64_t reading = 0;                      // of its first pages
+    OpId op;                    // counter 0: none
+    std::uint64_t reading = 0;  // of its first pages
     std::map<RequestKey, std::uint64_t> more_readings;
     // Since its release began:
     SectionChanges changes;
@@ -169,13 +169,13 @@ class AgentSections {
 
   std::uint64_t last_number_ = 0;
   std::map<std::uint64_t, Section> sections_;
-  std::map<RequestKey, std::uint64_t> calls_;                        // acquires and one-shots under way
-  std::set<std::pair<std::uint64_t, std::uint64_t>> by_client_;      // (client, section)
-  std::map<std::uint64_t, std::size_t> per_client_;                  // how many of these
-  std::map<GroupOp, std::uint64_t> by_op_;  // live and remembered sections with an operation
-  std::map<std::uint64_t, Ended> ended_;                             // the last ones
-  std::deque<std::uint64_t> ended_order_;                            // oldest first
-  std::multimap<RequestKey, GroupOp> unconfirmed_;                   // slots that wait for the client's confirmation
+  std::map<RequestKey, std::uint64_t> calls_;                    // acquires and one-shots under way
+  std::set<std::pair<std::uint64_t, std::uint64_t>> by_client_;  // (client, section)
+  std::map<std::uint64_t, std::size_t> per_client_;              // how many of these
+  std::map<GroupOp, std::uint64_t> by_op_;                       // live and remembered sections with an operation
+  std::map<std::uint64_t, Ended> ended_;                         // the last ones
+  std::deque<std::uint64_t> ended_order_;                        // oldest first
+  std::multimap<RequestKey, GroupOp> unconfirmed_;               // slots that wait for the client's confirmation
   WriterSlots writer_slots_;
   bool running_holdings_ = false;
   SectionStats stats_;

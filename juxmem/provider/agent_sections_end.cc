@@ -14,10 +14,13 @@ constexpr std::size_t kEndedKept = 16384;
 Code told(Code code) {
   switch (code) {
     case Code::kSessionExpired:
-    case Code::kStale: return Code::kOwnerDead;
+    case Code::kStale:
+      return Code::kOwnerDead;
     case Code::kQuota:
-    case Code::kWrongEpoch: return Code::kTryAgain;
-    default: return code;
+    case Code::kWrongEpoch:
+      return Code::kTryAgain;
+    default:
+      return code;
   }
 }
 
@@ -199,7 +202,8 @@ void AgentSections::wait_for_end(Section& section, const RequestCall& call) {
   });
 }
 
-void AgentSections::answer_end(const RequestKey& key, Code code, Version version, const std::string& detail, const OpId& next) {
+void AgentSections::answer_end(const RequestKey& key, Code code, Version version, const std::string& detail,
+                               const OpId& next) {
   wire::ClientAnswer answer;
   answer.code = code;
   answer.version = version;
@@ -344,8 +348,10 @@ void AgentSections::reconcile(std::uint64_t client, std::uint64_t last, std::spa
     if (!std::ranges::binary_search(held, section.number)) released.push_back(section.number);
   }
   for (const std::uint64_t number : released) {
-    if (sections_.at(number).state == State::kEnding) drop(number);
-    else forget(number);
+    if (sections_.at(number).state == State::kEnding)
+      drop(number);
+    else
+      forget(number);
   }
   if (!released.empty()) run_holdings();
 }
@@ -354,8 +360,8 @@ void AgentSections::reconcile(std::uint64_t client, std::uint64_t last, std::spa
 
 void AgentSections::remember(std::uint64_t number, const Section& section, Code code, Version version) {
   const auto [it, is_new] = ended_.try_emplace(number);
-  it->second = Ended{
-      .client = section.call.key.client, .op = section.op, .block = section.block, .code = code, .version = version};
+  it->second =
+      Ended{.client = section.call.key.client, .op = section.op, .block = section.block, .code = code, .version = version};
   if (!is_new) return;
   ended_order_.push_back(number);
   if (ended_order_.size() <= kEndedKept) return;

@@ -89,7 +89,8 @@ std::optional<GroupId> Allocation::group_with_room(const Job& job) const {
   for (const auto& [group, room] : rooms_) {
     if (!room.known || room.free_bytes < job.bytes || job.full.contains(group)) continue;
     const wire::CatalogGroup* row = catalog.group(group);
-    if (row == nullptr || row->lost || row->shape != job.request.shape || row->durability != job.request.durability) continue;
+    if (row == nullptr || row->lost || row->shape != job.request.shape || row->durability != job.request.durability)
+      continue;
     if (row->members.empty() || row->members.front() != context_.host.self()) continue;
     if (std::ranges::all_of(row->members, [&](NodeId node) { return catalog.is_up(node); })) return group;
   }
@@ -137,8 +138,10 @@ void Allocation::group_created(const GroupKind& kind, std::uint64_t reserved, co
     return;
   }
   for (const std::uint64_t number : waiting) {
-    if (reply.code == Code::kNoSpace) any_group(number);
-    else refuse(number, reply.code, reply.detail);
+    if (reply.code == Code::kNoSpace)
+      any_group(number);
+    else
+      refuse(number, reply.code, reply.detail);
   }
 }
 
@@ -180,9 +183,9 @@ void Allocation::use_group(std::uint64_t number, GroupId group) {
                                .owner = job.call.key.client,
                                .token = job.request.token,
                                .meta = job.request.meta};
-  context_.links.link(group).submit(
-      command, {}, job.call.limit,
-      [this, number, group](const wire::Executed& answer) { allocated(number, group, answer.reply); });
+  context_.links.link(group).submit(command, {}, job.call.limit, [this, number, group](const wire::Executed& answer) {
+    allocated(number, group, answer.reply);
+  });
 }
 
 void Allocation::add_reservation(Room& room, std::uint64_t bytes, std::uint64_t reservation) {
@@ -235,9 +238,12 @@ void Allocation::reserved(GroupId group, std::uint64_t bytes, const wire::Reply&
     return;
   }
   for (const std::uint64_t number : waiting) {
-    if (reply.code != Code::kNoSpace) refuse(number, reply.code, reply.detail);
-    else if (room.free_bytes >= jobs_.at(number).bytes) use_group(number, group);
-    else next_group(number, group);
+    if (reply.code != Code::kNoSpace)
+      refuse(number, reply.code, reply.detail);
+    else if (room.free_bytes >= jobs_.at(number).bytes)
+      use_group(number, group);
+    else
+      next_group(number, group);
   }
 }
 
@@ -295,17 +301,17 @@ void Allocation::freed(BlockId block) {
 
 // The group lets go first, then the root: in between the memory is nobody's, never twice somebody's.
 void Allocation::give_back(GroupId group, std::uint64_t keep_bytes, TimeNs limit, std::function<void()> done) {
-  context_.links.link(group).submit(
-      wire::ShrinkQuota{.keep_bytes = keep_bytes}, {}, limit,
-      [this, group, done = std::move(done)](const wire::Executed& answer) {
-        const std::uint64_t given = answer.reply.code == Code::kOk ? answer.reply.amount : 0;
-        Room& room = rooms_[group];
-        room.free_bytes -= std::min(room.free_bytes, given);
-        if (given == 0) return done();
-        context_.links.link(kRootGroup)
-            .submit(wire::Unreserve{.group = group, .bytes = given, .at = answer.reply.version}, {}, kNever,
-                    [done](const wire::Executed&) { done(); });
-      });
+  context_.links.link(group).submit(wire::ShrinkQuota{.keep_bytes = keep_bytes}, {}, limit,
+                                    [this, group, done = std::move(done)](const wire::Executed& answer) {
+                                      const std::uint64_t given = answer.reply.code == Code::kOk ? answer.reply.amount : 0;
+                                      Room& room = rooms_[group];
+                                      room.free_bytes -= std::min(room.free_bytes, given);
+                                      if (given == 0) return done();
+                                      context_.links.link(kRootGroup)
+                                          .submit(
+                                              wire::Unreserve{.group = group, .bytes = given, .at = answer.reply.version},
+                                              {}, kNever, [done](const wire::Executed&) { done(); });
+                                    });
 }
 
 // Before the grid is called full, every group gives back what it does not use.
@@ -346,8 +352,10 @@ void Allocation::finish(std::uint64_t number, BlockId block) {
   // The block of a repeated allocation is counted already.
   if (const auto usage = usage_.find(key.client); usage != usage_.end()) {
     const bool is_new = made_by_.emplace(block, key.client).second;
-    if (is_new) usage->second.made.emplace(block, bytes);
-    else uncount(key.client, bytes);
+    if (is_new)
+      usage->second.made.emplace(block, bytes);
+    else
+      uncount(key.client, bytes);
   }
   jobs_.erase(number);
   context_.answers.answer(key, std::move(answer));

@@ -54,9 +54,9 @@ class Allocation {
   };
   // What this agent knows about a group's memory.
   struct Room {
-    std::uint64_t free_bytes = 0;      // estimate
-    std::uint64_t unspent_bytes = 0;   // reserved at the root, not yet told to the group, and
-    std::uint64_t reservation = 0;     // the number of the oldest reservation in it
+    std::uint64_t free_bytes = 0;     // estimate
+    std::uint64_t unspent_bytes = 0;  // reserved at the root, not yet told to the group, and
+    std::uint64_t reservation = 0;    // the number of the oldest reservation in it
     bool known = false;
     bool reserving = false;
     std::deque<std::uint64_t> waiting;  // jobs that wait for a reservation
@@ -96,8 +96,8 @@ class Allocation {
   std::uint64_t last_ = 0;
   std::map<std::uint64_t, Job> jobs_;
   std::map<GroupId, Room> rooms_;
-  std::map<std::uint64_t, Usage> usage_;      // by client
-  std::map<BlockId, std::uint64_t> made_by_;  // the client
+  std::map<std::uint64_t, Usage> usage_;                      // by client
+  std::map<BlockId, std::uint64_t> made_by_;                  // the client
   std::map<GroupKind, std::vector<std::uint64_t>> creating_;  // jobs that wait for a new group
 };
 

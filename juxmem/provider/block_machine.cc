@@ -51,8 +51,8 @@ std::optional<wire::Reply> check_ranges(std::uint64_t size_bytes, std::span<cons
 
 std::optional<wire::Reply> check_fence(const Grant& fence, const Grant& grant) {
   if (grant >= fence) return std::nullopt;
-  return refusal(Code::kOwnerDead, "grant " + to_string(grant) + " is older than " + to_string(fence) +
-                                       ", which has published since");
+  return refusal(Code::kOwnerDead,
+                 "grant " + to_string(grant) + " is older than " + to_string(fence) + ", which has published since");
 }
 
 std::uint64_t digest_of_staged(const OpId& op, std::uint32_t part, std::uint64_t digest) {
@@ -116,9 +116,7 @@ wire::Reply BlockMachine::execute(Instance instance, const OpId& op, const wire:
 
 bool BlockMachine::is_idempotent(const wire::Action&) const { return false; }
 
-bool BlockMachine::is_preparation(const wire::Action& action) const {
-  return std::holds_alternative<wire::Stage>(action);
-}
+bool BlockMachine::is_preparation(const wire::Action& action) const { return std::holds_alternative<wire::Stage>(action); }
 
 wire::Reply BlockMachine::allocate(const wire::Allocate& command) {
   const bool is_open = command.reservation >= reservations_from_;
@@ -146,8 +144,8 @@ wire::Reply BlockMachine::allocate(const wire::Allocate& command) {
     return reply;
   }
   const Result<Extent> extent = arena_.allocate(pages);
-  JUXMEM_CHECK_MSG(extent.has_value(), "the group's quota allows a block that this provider cannot hold: " +
-                                           to_string(extent.error()));
+  JUXMEM_CHECK_MSG(extent.has_value(),
+                   "the group's quota allows a block that this provider cannot hold: " + to_string(extent.error()));
   const std::uint64_t slot = next_slot_++;
   Block& block = blocks_.insert(slot, {});
   block.born = pages_.last_opened();
@@ -435,7 +433,8 @@ std::uint64_t BlockMachine::staged_bytes() const {
 }
 
 std::uint64_t BlockMachine::state_digest() const {
-  const std::uint64_t numbers[] = {group_, next_slot_, blocks_.size(), used_bytes_, quota_bytes_, reservations_from_, blocks_digest_, staged_digest_};
+  const std::uint64_t numbers[] = {group_,       next_slot_,         blocks_.size(), used_bytes_,
+                                   quota_bytes_, reservations_from_, blocks_digest_, staged_digest_};
   return digest_of_numbers(numbers);
 }
 

@@ -157,9 +157,11 @@ class BlockMachine final : public StateMachine {
   void drop_section(const OpId& op);
 
   bool read_blocks(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
-  bool read_pages_of(SnapshotNumber number, const Block& block, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
+  bool read_pages_of(SnapshotNumber number, const Block& block, wire::SnapshotCursor& cursor,
+                     wire::SnapshotFiller& filler) const;
   bool read_staged(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const;
-  static bool read_part(const Section& section, const StagedPart& part, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler);
+  static bool read_part(const Section& section, const StagedPart& part, wire::SnapshotCursor& cursor,
+                        wire::SnapshotFiller& filler);
   Status restore_block(const wire::BlockRow& row, Instance at);
   Status restore_pages(const wire::PagesRow& row);
   Status restore_staged(const wire::StagedRow& row);
@@ -169,18 +171,18 @@ class BlockMachine final : public StateMachine {
   BlockLimits limits_;
   std::uint64_t next_slot_ = 1;
   PageSnapshots pages_;
-  std::map<SnapshotNumber, Head> heads_;             // of open snapshots
-  std::optional<wire::StagedRow> unfinished_;        // while a snapshot is restored: a part that comes in pieces,
-  std::uint64_t restored_used_bytes_ = 0;            // and how much the blocks must be in the end
-  SnapshotMap<std::uint64_t, Block> blocks_;         // by slot
+  std::map<SnapshotNumber, Head> heads_;       // of open snapshots
+  std::optional<wire::StagedRow> unfinished_;  // while a snapshot is restored: a part that comes in pieces,
+  std::uint64_t restored_used_bytes_ = 0;      // and how much the blocks must be in the end
+  SnapshotMap<std::uint64_t, Block> blocks_;   // by slot
   std::map<std::pair<std::uint64_t, std::uint64_t>, BlockId> by_token_;  // (owner, token) of blocks that have one
   SnapshotMap<SectionKey, Section> sections_;
   std::map<SessionId, Staging> staging_;
   std::uint64_t used_bytes_ = 0;
   std::uint64_t quota_bytes_ = 0;
   std::uint64_t reservations_from_ = 0;  // reservations with lower numbers add nothing any more
-  std::uint64_t blocks_digest_ = 0;  // sum over blocks
-  std::uint64_t staged_digest_ = 0;  // sum over staged parts
+  std::uint64_t blocks_digest_ = 0;      // sum over blocks
+  std::uint64_t staged_digest_ = 0;      // sum over staged parts
 };
 
 }  // namespace juxmem

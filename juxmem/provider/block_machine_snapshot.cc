@@ -29,7 +29,9 @@ std::unexpected<Error> refuse(const std::string& what) { return fail(Code::kProt
 // ---- opening and closing -----------------------------------------------------------------------------------------------
 
 void BlockMachine::open_state(SnapshotNumber number) {
-  heads_[number] = Head{.next_slot = next_slot_, .used_bytes = used_bytes_, .quota_bytes = quota_bytes_,
+  heads_[number] = Head{.next_slot = next_slot_,
+                        .used_bytes = used_bytes_,
+                        .quota_bytes = quota_bytes_,
                         .reservations_from = reservations_from_};
   blocks_.open_snapshot(number);
   sections_.open_snapshot(number);

@@ -63,8 +63,12 @@ bool CatalogMachine::read_state(SnapshotNumber number, wire::SnapshotCursor& cur
 }
 
 // Names are most of a large catalog, and nobody counts those before one.
-std::uint32_t CatalogMachine::percent_read(SnapshotNumber, const wire::SnapshotCursor& cursor) const { return 50 * std::min(cursor.part, 1U); }
+std::uint32_t CatalogMachine::percent_read(SnapshotNumber, const wire::SnapshotCursor& cursor) const {
+  return 50 * std::min(cursor.part, 1U);
+}
 
-bool CatalogMachine::keeps_too_much(std::uint64_t session_bytes) const { return session_bytes + catalog_.kept_bytes() > kKeptBytesMax; }
+bool CatalogMachine::keeps_too_much(std::uint64_t session_bytes) const {
+  return session_bytes + catalog_.kept_bytes() > kKeptBytesMax;
+}
 
 }  // namespace juxmem

@@ -14,7 +14,8 @@ namespace juxmem {
 class CatalogMachine final : public StateMachine {
  public:
   // `managers`: how many there are; they are the providers 1 to `managers`. `durability`: of the root itself.
-  explicit CatalogMachine(std::uint32_t managers, Durability durability = Durability::kMemory) : catalog_(managers, {}, durability) {}
+  explicit CatalogMachine(std::uint32_t managers, Durability durability = Durability::kMemory)
+      : catalog_(managers, {}, durability) {}
 
   const Catalog& catalog() const { return catalog_; }
 

@@ -20,17 +20,19 @@ constexpr std::int64_t kResendGrowth = 4;
 
 // The answers that say "not now" rather than what became of the operation.
 bool asks_for_patience(Code code) {
-  return code == Code::kNotCoordinator || code == Code::kOverloaded || code == Code::kTryAgain ||
-         code == Code::kWrongEpoch;
+  return code == Code::kNotCoordinator || code == Code::kOverloaded || code == Code::kTryAgain || code == Code::kWrongEpoch;
 }
 
 Code code_of(const wire::GroupMessage& answer) {
   return std::visit(
       [](const auto& message) {
         using M = std::decay_t<decltype(message)>;
-        if constexpr (std::is_same_v<M, wire::Executed>) return message.reply.code;
-        else if constexpr (std::is_same_v<M, wire::BlockFacts> || std::is_same_v<M, wire::NamesReply>) return message.code;
-        else return Code::kOk;
+        if constexpr (std::is_same_v<M, wire::Executed>)
+          return message.reply.code;
+        else if constexpr (std::is_same_v<M, wire::BlockFacts> || std::is_same_v<M, wire::NamesReply>)
+          return message.code;
+        else
+          return Code::kOk;
       },
       answer);
 }
@@ -316,8 +318,8 @@ void GroupLink::send(Pending& pending) {
     if (pending.kind == Kind::kAsk) {
       host_.send(to, pending.question);
     } else {
-      host_.send(to, wire::GroupMessage(wire::Propose{
-                         .group = group_, .tag = tag, .command = pending.command, .data = pending.data}));
+      host_.send(to, wire::GroupMessage(
+                         wire::Propose{.group = group_, .tag = tag, .command = pending.command, .data = pending.data}));
     }
   }
   const std::int64_t growth = std::clamp<std::int64_t>(pending.sendings, 1, kResendGrowth);
@@ -440,7 +442,8 @@ void GroupLink::on_redirect(NodeId from, const wire::Redirect& redirect) {
   suspected_ = from;
   NodeId hint = redirect.coordinator;
   // Two nodes that name each other do not make this agent run in circles.
-  if (const auto at = redirected_at_.find(hint); at != redirected_at_.end() && now - at->second < ms_to_ns(timing_.resend_ms)) {
+  if (const auto at = redirected_at_.find(hint);
+      at != redirected_at_.end() && now - at->second < ms_to_ns(timing_.resend_ms)) {
     hint = 0;
   }
   if (hint == 0) {

@@ -8,13 +8,13 @@
 #include <optional>
 #include <vector>
 
+#include "consistency/sessions/session_leases.h"
 #include "juxmem/base/buffer.h"
 #include "juxmem/base/result.h"
 #include "juxmem/base/timing.h"
 #include "juxmem/base/types.h"
 #include "juxmem/provider/agent_host.h"
 #include "juxmem/provider/agent_timers.h"
-#include "consistency/sessions/session_leases.h"
 
 namespace juxmem {
 
@@ -103,7 +103,7 @@ class GroupLink {
     Kind kind = Kind::kAsk;
     std::uint64_t tag = 0;
     OpId op;
-    wire::Action action;          // kOwnSlot: to encode again under another session
+    wire::Action action;  // kOwnSlot: to encode again under another session
     Buffer command;
     Buffer data;
     wire::GroupMessage question;  // kAsk
@@ -148,19 +148,19 @@ class GroupLink {
   GroupLinkEvents& events_;
   const GroupId group_;
 
-  NodeId coordinator_ = 0;       // as believed
-  TimeNs heard_at_ = 0;          // when a coordinator last gave a sign of life
+  NodeId coordinator_ = 0;                  // as believed
+  TimeNs heard_at_ = 0;                     // when a coordinator last gave a sign of life
   std::map<NodeId, TimeNs> redirected_at_;  // when a node last said that it does not lead
-  NodeId local_hint_ = 0;        // the last that the local replica told of
-  NodeId suspected_ = 0;         // gave no answer last
-  std::size_t next_member_ = 0;  // whom to try when nothing is known
+  NodeId local_hint_ = 0;                   // the last that the local replica told of
+  NodeId suspected_ = 0;                    // gave no answer last
+  std::size_t next_member_ = 0;             // whom to try when nothing is known
 
   SessionId session_ = 0;
   SessionId slots_of_ = 0;  // the session that `slots_` belong to
   SessionLease lease_;
   bool opening_ = false;
   TimeNs open_sent_ = 0;
-  TimeNs renewed_ = 0;  // when the last answered renewal was sent
+  TimeNs renewed_ = 0;                     // when the last answered renewal was sent
   std::uint32_t renewals_redirected_ = 0;  // since the last timer
   AgentTimers::Id renew_timer_;
 

@@ -7,8 +7,8 @@
 
 namespace juxmem {
 
-GroupRecovery::GroupRecovery(CheckpointStore& store, GroupId group, RecoveredGroup found, std::unique_ptr<StateMachine> fresh,
-                             Done done)
+GroupRecovery::GroupRecovery(CheckpointStore& store, GroupId group, RecoveredGroup found,
+                             std::unique_ptr<StateMachine> fresh, Done done)
     : store_(store), group_(group), found_(std::move(found)), machine_(std::move(fresh)), done_(std::move(done)) {}
 
 void GroupRecovery::give_up(const std::string& why) {
@@ -51,7 +51,8 @@ const StreamFacts* GroupRecovery::facts_of(std::uint32_t epoch) const {
 }
 
 void GroupRecovery::assemble() {
-  if (found_.checkpoint && machine_->applied() != found_.checkpoint->instance) return give_up("its checkpoint is not complete");
+  if (found_.checkpoint && machine_->applied() != found_.checkpoint->instance)
+    return give_up("its checkpoint is not complete");
   const std::uint32_t from_checkpoint = found_.checkpoint ? found_.checkpoint->stream.epoch : 0;
   const std::uint32_t last = std::max(from_checkpoint, found_.epochs.empty() ? 0 : found_.epochs.rbegin()->first);
   std::uint32_t first = last;
@@ -63,7 +64,8 @@ void GroupRecovery::assemble() {
   // What is older than a member that began anew is of another life of the group here.
   if (first != from_checkpoint && machine_->applied() != 0) return give_up("an old checkpoint is left");
   if (Status ran = run_former_epochs(first, last); !ran) return give_up(ran.error().detail);
-  RestoredGroup group{.present = restored(last, machine_->applied()), .former = {}, .former_epochs = {}, .machine = {}, .places = {}};
+  RestoredGroup group{
+      .present = restored(last, machine_->applied()), .former = {}, .former_epochs = {}, .machine = {}, .places = {}};
   for (const auto& [epoch, log] : found_.epochs) {
     if (epoch < last) group.former_epochs.insert(epoch);
   }
@@ -102,7 +104,11 @@ RestoredEpoch GroupRecovery::restored(std::uint32_t epoch, Instance applied) con
   result.config.base = facts.base;
   result.config.round_floor = facts.round_floor;
   result.config.durability = Durability::kDisk;
-  result.hard = {.promised = facts.promised, .base = applied, .entries = {}, .decided = std::max(applied, facts.decided), .applied = applied};
+  result.hard = {.promised = facts.promised,
+                 .base = applied,
+                 .entries = {},
+                 .decided = std::max(applied, facts.decided),
+                 .applied = applied};
   const auto found = found_.epochs.find(epoch);
   if (found == found_.epochs.end()) return result;
   const RecoveredEpoch& log = found->second;

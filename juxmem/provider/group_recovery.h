@@ -19,7 +19,7 @@ struct RestoredEpoch {
 };
 struct RestoredGroup {
   RestoredEpoch present;
-  std::optional<RestoredEpoch> former;  // of the epoch before: its end is in the log, for members that lack it
+  std::optional<RestoredEpoch> former;    // of the epoch before: its end is in the log, for members that lack it
   std::set<std::uint32_t> former_epochs;  // of which the log still has something
   std::unique_ptr<StateMachine> machine;
   std::deque<std::pair<Lsn, Instance>> places;  // of the present epoch's accepted records

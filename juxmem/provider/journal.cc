@@ -20,7 +20,8 @@ bool RecoveredGroup::never_took_part() const {
   return facts && facts->base != 0;
 }
 
-Journal::Journal(Disk& disk, const Clock& clock, JournalListener& listener) : disk_(disk), clock_(clock), listener_(listener) {}
+Journal::Journal(Disk& disk, const Clock& clock, JournalListener& listener)
+    : disk_(disk), clock_(clock), listener_(listener) {}
 Journal::~Journal() = default;
 
 void Journal::open() {

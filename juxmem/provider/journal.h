@@ -19,10 +19,10 @@ namespace juxmem {
 
 // What the log gave back of one epoch of a group.
 struct RecoveredEpoch {
-  std::optional<StreamFacts> facts;          // nullopt: they are in the checkpoint, or lost
+  std::optional<StreamFacts> facts;  // nullopt: they are in the checkpoint, or lost
   Ballot promised;
   Instance decided = 0;
-  std::map<Instance, wire::Entry> entries;   // the last that was accepted at each place
+  std::map<Instance, wire::Entry> entries;      // the last that was accepted at each place
   std::deque<std::pair<Lsn, Instance>> places;  // of all accepted records, in the order of the log
 };
 

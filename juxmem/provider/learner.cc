@@ -14,7 +14,8 @@ constexpr TimeNs kNever = std::numeric_limits<TimeNs>::max();
 
 }  // namespace
 
-Learner::Learner(const StreamId& stream, std::vector<NodeId> servers, const Timing& timing, Send send, MachineMaker make_machine)
+Learner::Learner(const StreamId& stream, std::vector<NodeId> servers, const Timing& timing, Send send,
+                 MachineMaker make_machine)
     : stream_(stream),
       servers_(std::move(servers)),
       timing_(timing),
@@ -59,7 +60,8 @@ void Learner::take_in(TimeNs now, const SnapshotFetch::Piece& piece) {
   Status taken = machine_->restore(piece.data);
   if (taken && piece.is_last && machine_->applied() != piece.at) taken = fail(Code::kProtocol, "its last piece is missing");
   if (!taken) {
-    trouble_ = "the state that node " + std::to_string(fetch_.server()) + " gave cannot be used: " + to_string(taken.error());
+    trouble_ =
+        "the state that node " + std::to_string(fetch_.server()) + " gave cannot be used: " + to_string(taken.error());
     machine_.reset();
     return fetch_.refuse(now);
   }
@@ -71,7 +73,9 @@ void Learner::take_in(TimeNs now, const SnapshotFetch::Piece& piece) {
 }
 
 void Learner::ask(TimeNs now) {
-  send_(server(), wire::ReadLog{.group = stream_.group, .epoch = stream_.epoch, .after = applied(), .has_state = true, .wants_entries = true});
+  send_(server(),
+        wire::ReadLog{
+            .group = stream_.group, .epoch = stream_.epoch, .after = applied(), .has_state = true, .wants_entries = true});
   ask_at_ = now + ms_to_ns(timing_.resend_ms);
   if (give_up_at_ == 0) give_up_at_ = now + 3 * ms_to_ns(timing_.resend_ms);
 }
@@ -80,7 +84,11 @@ void Learner::ask(TimeNs now) {
 void Learner::tell_position() {
   const Instance after = is_following_ ? applied() : fetched_at_;
   for (NodeId node : servers_) {
-    send_(node, wire::ReadLog{.group = stream_.group, .epoch = stream_.epoch, .after = after, .has_state = is_following_, .wants_entries = false});
+    send_(node, wire::ReadLog{.group = stream_.group,
+                              .epoch = stream_.epoch,
+                              .after = after,
+                              .has_state = is_following_,
+                              .wants_entries = false});
   }
 }
 

@@ -68,13 +68,13 @@ class Learner {
   const MachineMaker make_machine_;
   SnapshotFetch fetch_;
   std::unique_ptr<StateMachine> machine_;
-  Instance fetched_at_ = 0;   // the place of the snapshot that is being fetched
+  Instance fetched_at_ = 0;  // the place of the snapshot that is being fetched
   bool is_following_ = false;
-  std::size_t turn_ = 0;      // whose turn it is among the servers
+  std::size_t turn_ = 0;        // whose turn it is among the servers
   std::uint32_t refusals_ = 0;  // one after the other
-  TimeNs given_at_ = 0;       // when somebody gave something
+  TimeNs given_at_ = 0;         // when somebody gave something
   TimeNs ask_at_ = 0;
-  TimeNs give_up_at_ = 0;     // the present server
+  TimeNs give_up_at_ = 0;  // the present server
   TimeNs tell_at_ = 0;
   std::optional<StopSign> end_;
   std::string trouble_;

@@ -57,8 +57,8 @@ std::uint64_t bulk_of(const T& message) {
 }  // namespace
 
 std::uint64_t bulk_bytes_of(const wire::Message& message) {
-  return std::visit(
-      [](const auto& layer) { return std::visit([](const auto& kind) { return bulk_of(kind); }, layer); }, message);
+  return std::visit([](const auto& layer) { return std::visit([](const auto& kind) { return bulk_of(kind); }, layer); },
+                    message);
 }
 
 void Outbox::set_self(NodeId node, std::uint64_t incarnation) {

@@ -86,8 +86,8 @@ void PageReads::ask_next(std::uint64_t number) {
   }
   context_.timers.cancel(reading.timer);
   const TimeNs again = after_ms(context_.now(), context_.timing.resend_ms);
-  reading.timer = context_.timers.at(std::min(again, std::max(reading.limit, context_.now() + 1)),
-                                     [this, number] { ask_next(number); });
+  reading.timer =
+      context_.timers.at(std::min(again, std::max(reading.limit, context_.now() + 1)), [this, number] { ask_next(number); });
 }
 
 void PageReads::on_pages(NodeId from, wire::PagesReply reply) {

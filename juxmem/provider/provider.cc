@@ -21,8 +21,7 @@ Status ProviderOptions::check() const {
   return timing.check();
 }
 
-Provider::Provider(Env& env, ProviderOptions options)
-    : core_(std::make_unique<ProviderCore>(env, std::move(options))) {}
+Provider::Provider(Env& env, ProviderOptions options) : core_(std::make_unique<ProviderCore>(env, std::move(options))) {}
 Provider::~Provider() = default;
 
 void Provider::start() {

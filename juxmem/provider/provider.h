@@ -33,18 +33,18 @@ struct NetworkCounts {
 };
 
 struct ProviderOptions {
-  std::string name;                       // unique in the grid; for people and for coming back
-  std::string site;                       // sites of equal name are one site
-  std::string address;                    // where the others reach this provider
-  std::uint64_t incarnation = 0;          // another one for each life; not 0
-  std::uint64_t capacity_bytes = 0;       // of block data it offers to the grid
-  bool manager = false;                   // keeps the root catalog; `address` is then among `managers`
-  std::vector<std::string> managers;      // addresses of all managers, the same list at every provider of the grid
+  std::string name;                   // unique in the grid; for people and for coming back
+  std::string site;                   // sites of equal name are one site
+  std::string address;                // where the others reach this provider
+  std::uint64_t incarnation = 0;      // another one for each life; not 0
+  std::uint64_t capacity_bytes = 0;   // of block data it offers to the grid
+  bool manager = false;               // keeps the root catalog; `address` is then among `managers`
+  std::vector<std::string> managers;  // addresses of all managers, the same list at every provider of the grid
   Timing timing;
-  StreamLimits limits;                    // of every group's log
+  StreamLimits limits;  // of every group's log
   AgentLimits agent;
-  std::function<void(const Notice&)> tell;                // may be empty; must not call back
-  std::function<NetworkCounts()> network_counts;          // may be empty
+  std::function<void(const Notice&)> tell;        // may be empty; must not call back
+  std::function<NetworkCounts()> network_counts;  // may be empty
 
   // Names what is missing or contradictory.
   Status check() const;
@@ -53,8 +53,8 @@ struct ProviderOptions {
 struct ProviderStats {
   std::uint64_t packets = 0;
   std::uint64_t messages = 0;
-  std::uint64_t refused = 0;       // messages from outside that did not make sense here
-  std::uint64_t stale_packets = 0; // of a former life, or meant for one
+  std::uint64_t refused = 0;        // messages from outside that did not make sense here
+  std::uint64_t stale_packets = 0;  // of a former life, or meant for one
 };
 
 class ProviderCore;
@@ -95,7 +95,7 @@ class Provider : public Handler {
   std::vector<GroupId> groups() const;
   const Replica* replica(GroupId group) const;  // nullptr if none lives here
   const Learner* learner(GroupId group) const;  // nullptr if this provider does not follow the group to become a member
-  const Agent* agent() const;  // nullptr until ready()
+  const Agent* agent() const;                   // nullptr until ready()
   ProviderStats stats() const;
 
  private:

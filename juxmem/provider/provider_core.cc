@@ -127,7 +127,8 @@ std::vector<NodeId> ProviderCore::managers() const {
   if (catalog_.version() == 0) return first_managers();
   std::vector<NodeId> nodes = catalog_.root().members;
   const Replica* root = find_replica(kRootGroup);
-  if (root != nullptr && root->is_retired()) nodes.insert(nodes.end(), catalog_.root().held.begin(), catalog_.root().held.end());
+  if (root != nullptr && root->is_retired())
+    nodes.insert(nodes.end(), catalog_.root().held.begin(), catalog_.root().held.end());
   return nodes;
 }
 

@@ -141,7 +141,8 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   void update_routes();
   void make_replicas();
   void make_replica(const wire::CatalogGroup& row);
-  void begin_replica(StreamConfig config, MachineMaker make_machine, Durability durability, std::unique_ptr<StateMachine> state = {});
+  void begin_replica(StreamConfig config, MachineMaker make_machine, Durability durability,
+                     std::unique_ptr<StateMachine> state = {});
   void host(GroupId group, std::unique_ptr<Replica> replica);
   MachineMaker machine_maker(GroupId group);
   StreamMember stream_member(GroupId group, NodeId node) const;
@@ -175,10 +176,10 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   Membership membership_;
   StatusDuties status_duties_;
   GroupMoves group_moves_;
-  std::optional<Bootstrap> bootstrap_;       // at the first managers
-  std::optional<RootDuties> root_duties_;    // at managers, as long as they are
+  std::optional<Bootstrap> bootstrap_;     // at the first managers
+  std::optional<RootDuties> root_duties_;  // at managers, as long as they are
   std::optional<PageArena> arena_;
-  std::optional<Journal> journal_;           // with a data folder
+  std::optional<Journal> journal_;  // with a data folder
   struct Restored {
     RestoredGroup group;
     std::optional<CheckpointId> checkpoint;
@@ -188,8 +189,8 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   std::map<GroupId, Restored> restored_;
   std::set<GroupId> untrusted_;
   std::uint64_t store_ = 0;
-  std::uint64_t grid_ = 0;                   // the grid's own number; 0: not known yet
-  std::map<NodeId, std::uint64_t> lives_;    // of managers with data folders, as heard
+  std::uint64_t grid_ = 0;                 // the grid's own number; 0: not known yet
+  std::map<NodeId, std::uint64_t> lives_;  // of managers with data folders, as heard
   CatalogView catalog_;
   std::map<GroupId, Hosted> replicas_;
   std::map<GroupId, Learner> learners_;

@@ -180,8 +180,8 @@ void ProviderCore::begin_replica(StreamConfig config, MachineMaker make_machine,
   if (const auto found = restored_.find(group); log && found != restored_.end()) {
     Restored restored = std::move(found->second);
     restored_.erase(found);
-    return host(group, std::make_unique<Replica>(*this, config, std::move(make_machine), std::move(log), std::move(restored.group),
-                                                 restored.checkpoint));
+    return host(group, std::make_unique<Replica>(*this, config, std::move(make_machine), std::move(log),
+                                                 std::move(restored.group), restored.checkpoint));
   }
   if (state) {
     host(group, std::make_unique<Replica>(*this, config, std::move(make_machine), std::move(state), std::move(log)));

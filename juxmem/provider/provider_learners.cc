@@ -10,9 +10,7 @@
 #include "juxmem/provider/provider_core.h"
 
 namespace juxmem {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 // To be in the next epoch what it is not now: a member, or one that votes again.
 bool ProviderCore::is_wanted_next(const wire::CatalogGroup& row) const {
@@ -47,8 +45,9 @@ void ProviderCore::make_learner(const wire::CatalogGroup& row) {
   if (servers.empty()) return;
   Learner& learner =
       learners_
-          .try_emplace(group, StreamId{group, row.epoch}, std::move(servers), options_.timing,
-                       [this](NodeId to, wire::GroupMessage message) { send(to, std::move(message)); }, machine_maker(group))
+          .try_emplace(
+              group, StreamId{group, row.epoch}, std::move(servers), options_.timing,
+              [this](NodeId to, wire::GroupMessage message) { send(to, std::move(message)); }, machine_maker(group))
           .first->second;
   learner.start(now());
 }

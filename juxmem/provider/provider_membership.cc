@@ -96,7 +96,8 @@ void Membership::tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalo
   }
   if (now >= report_at_) {
     report_at_ = now + ms_to_ns(timing_.report_ms);
-    const wire::Report report{.node = self_, .incarnation = what_.incarnation, .used_bytes = used_bytes, .progress = ++progress_};
+    const wire::Report report{
+        .node = self_, .incarnation = what_.incarnation, .used_bytes = used_bytes, .progress = ++progress_};
     const NodeId other = next_manager(reports_);
     if (coordinator_ != 0) outbox_.to_any_life(coordinator_, wire::GroupMessage(report));
     if (other != 0 && other != coordinator_) outbox_.to_any_life(other, wire::GroupMessage(report));

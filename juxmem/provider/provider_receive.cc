@@ -128,7 +128,8 @@ bool ProviderCore::receive_as_learner(const Sender& from, wire::GroupMessage& me
     const auto learner = learners_.find(piece->group);
     if (learner == learners_.end()) return false;
     learner->second.on_snapshot(now(), from.node, std::move(*piece));
-    if (const std::string trouble = learner->second.take_trouble(); !trouble.empty()) on_replica_trouble(learner->first, trouble);
+    if (const std::string trouble = learner->second.take_trouble(); !trouble.empty())
+      on_replica_trouble(learner->first, trouble);
     return true;
   }
   const auto* reply = std::get_if<wire::LogReply>(&message);
@@ -218,7 +219,8 @@ void ProviderCore::on_hello(const Sender& from, const wire::ManagerHello& hello)
   if (!bootstrap_) {
     const bool goes_on = root_duties_ && journal_ && from.peer != 0 && hello.answer_wanted && hello.incarnation != 0;
     if (!goes_on) return refuse();
-    return reply(from.peer, wire::GroupMessage(Bootstrap::answer_of_stored(hello, options_.address, options_.incarnation, grid_)));
+    return reply(from.peer,
+                 wire::GroupMessage(Bootstrap::answer_of_stored(hello, options_.address, options_.incarnation, grid_)));
   }
   const auto answer = bootstrap_->on_hello(hello);
   if (answer && from.peer != 0) reply(from.peer, wire::GroupMessage(*answer));

@@ -53,10 +53,8 @@ void QuotaSettler::settle(GroupId group, const wire::Reply& closed) {
     differences_.erase(group);
     return;
   }
-  const wire::SettleQuota command{.group = group,
-                                  .at = closed.version,
-                                  .up_to = differences_.at(group).version,
-                                  .quota_bytes = closed.amount};
+  const wire::SettleQuota command{
+      .group = group, .at = closed.version, .up_to = differences_.at(group).version, .quota_bytes = closed.amount};
   context_.links.link(kRootGroup)
       .submit(command, {}, after_ms(context_.now(), context_.timing.call_limit_ms),
               [this, group](const wire::Executed&) { differences_.erase(group); });

@@ -47,16 +47,15 @@ Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker mak
       outcomes_(kOutcomesMax),
       page_waits_(kPageWaitsMax),
       snapshots_([this](NodeId to, wire::SnapshotReply reply) { host_.send(to, wire::GroupMessage(std::move(reply))); }),
-      fetch_(config.stream.group, nearest_first(config), config.timing,
-             [this](NodeId to, wire::ReadSnapshot request) {
-               request.epoch = epoch();
-               host_.send(to, wire::GroupMessage(request));
-             }) {
+      fetch_(config.stream.group, nearest_first(config), config.timing, [this](NodeId to, wire::ReadSnapshot request) {
+        request.epoch = epoch();
+        host_.send(to, wire::GroupMessage(request));
+      }) {
   use(make_machine_());
 }
 
-Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state,
-                 std::unique_ptr<ReplicaLog> log)
+Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine,
+                 std::unique_ptr<StateMachine> state, std::unique_ptr<ReplicaLog> log)
     : Replica(host, config, std::move(make_machine)) {
   JUXMEM_CHECK(state->applied() == config.base);
   use(std::move(state));
@@ -109,7 +108,8 @@ void Replica::tick() {
 
 TimeNs Replica::next_tick() const {
   if (is_broken_) return std::numeric_limits<TimeNs>::max();
-  TimeNs next = std::min({stream_.next_wakeup(host_.now()), page_waits_.next_deadline(), snapshots_.next_tick(), fetch_.next_tick()});
+  TimeNs next =
+      std::min({stream_.next_wakeup(host_.now()), page_waits_.next_deadline(), snapshots_.next_tick(), fetch_.next_tick()});
   if (former_) next = std::min(next, former_->next_wakeup(host_.now()));
   if (!has_caught_up_) return next;
   if (directory_) next = std::min(next, directory_->next_tick());
@@ -150,7 +150,8 @@ void Replica::apply(const DecidedEntry& decided) {
   const Instance instance = decided.instance;
   std::optional<Proposal> own;
   if (coordinates_) own = proposals_.applied(instance, decided.entry.ballot);
-  const Applied applied = own ? machine_->apply(instance, own->command, own->data) : machine_->apply(instance, decided.entry);
+  const Applied applied =
+      own ? machine_->apply(instance, own->command, own->data) : machine_->apply(instance, decided.entry);
   const TimeNs now = host_.now();
   stream_.applied(now, instance);
   if (instance % config_.timing.digest_every == 0) stream_.report_digest(now, instance, machine_->digest());

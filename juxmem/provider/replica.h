@@ -238,23 +238,23 @@ class Replica : public LocalReplica {
   std::unique_ptr<ReplicaLog> log_;  // nullptr: kept in memory only
   Stream stream_;
   const MachineMaker make_machine_;
-  std::optional<Stream> former_;        // of the epoch before: teaches
-  bool former_may_go_ = false;          // once its members know its end
+  std::optional<Stream> former_;  // of the epoch before: teaches
+  bool former_may_go_ = false;    // once its members know its end
   std::map<NodeId, FollowingLearner> learners_;
-  NodeId leads_next_ = 0;               // first in the epoch that begins; 0: it has begun
-  std::optional<StopSign> retired_to_;  // the epoch after stream_'s, of which this node is no member
+  NodeId leads_next_ = 0;                                      // first in the epoch that begins; 0: it has begun
+  std::optional<StopSign> retired_to_;                         // the epoch after stream_'s, of which this node is no member
   std::vector<std::pair<NodeId, wire::StreamMessage>> early_;  // of the next epoch, which this replica has not entered yet
   std::unique_ptr<StateMachine> machine_;
   std::unique_ptr<StateMachine> fresh_;  // being made of another member's snapshot
   std::optional<Checkpointer> checkpointer_;
   std::set<std::uint32_t> former_epochs_;  // whose ends are still in the log
-  BlockMachine* blocks_ = nullptr;      // the machine, as what it is
+  BlockMachine* blocks_ = nullptr;         // the machine, as what it is
   CatalogMachine* catalog_ = nullptr;
 
   // While it coordinates.
   bool coordinates_ = false;
-  Instance first_own_ = 0;              // once applied, it leads
-  bool has_caught_up_ = false;          // has applied first_own_ in this time of coordinatorship
+  Instance first_own_ = 0;      // once applied, it leads
+  bool has_caught_up_ = false;  // has applied first_own_ in this time of coordinatorship
   Proposals proposals_;
   SessionLeases leases_;
   std::optional<Directory> directory_;  // from has_caught_up_ on; not at the root
@@ -262,8 +262,8 @@ class Replica : public LocalReplica {
   Waits<wire::WatchBlock> watches_;     // subject: the block
   Waits<wire::Outcome> outcomes_;       // subject: the session
 
-  std::vector<Deferred> deferred_;      // came shortly before this replica could serve them
-  Waits<wire::ReadPages> page_waits_;   // subject: the instance
+  std::vector<Deferred> deferred_;     // came shortly before this replica could serve them
+  Waits<wire::ReadPages> page_waits_;  // subject: the instance
   SnapshotServer snapshots_;
   SnapshotFetch fetch_;
   std::optional<Instance> installed_at_;

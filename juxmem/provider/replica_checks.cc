@@ -16,8 +16,8 @@ constexpr Place place_of() {
   if constexpr (std::is_same_v<T, wire::OpenSession>) {
     return Place::kAnywhere;
   } else if constexpr (std::is_same_v<T, wire::CreateGroup> || std::is_same_v<T, wire::Reserve> ||
-                       std::is_same_v<T, wire::Unreserve> || std::is_same_v<T, wire::SettleQuota> || std::is_same_v<T, wire::PublishName> ||
-                       std::is_same_v<T, wire::UnpublishName>) {
+                       std::is_same_v<T, wire::Unreserve> || std::is_same_v<T, wire::SettleQuota> ||
+                       std::is_same_v<T, wire::PublishName> || std::is_same_v<T, wire::UnpublishName>) {
     return Place::kRootOnly;
   } else if constexpr (std::is_same_v<T, wire::Allocate> || std::is_same_v<T, wire::Free> ||
                        std::is_same_v<T, wire::Publish> || std::is_same_v<T, wire::Stage> ||
@@ -33,9 +33,9 @@ template <typename T>
 concept HasRanges = requires(const T& action) { action.ranges; };
 
 template <typename T>
-constexpr bool kNamesOwnBlock = std::is_same_v<T, wire::Free> || std::is_same_v<T, wire::Publish> ||
-                                std::is_same_v<T, wire::Stage> || std::is_same_v<T, wire::Install> ||
-                                std::is_same_v<T, wire::Unstage>;
+constexpr bool kNamesOwnBlock =
+    std::is_same_v<T, wire::Free> || std::is_same_v<T, wire::Publish> || std::is_same_v<T, wire::Stage> ||
+    std::is_same_v<T, wire::Install> || std::is_same_v<T, wire::Unstage>;
 
 // The data are the bytes of the ranges, one after the other.
 Status check_ranges(const std::vector<wire::Range>& ranges, std::uint64_t data_bytes) {

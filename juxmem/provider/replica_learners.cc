@@ -42,7 +42,8 @@ void Replica::serve(NodeId from, const wire::ReadLog& request) {
     if (reply.entries.empty() && request.after < reply.decided) reply.code = Code::kSnapshotGone;
     // A state that was fetched after the Stop has it already, but does not say what comes next.
     const wire::Entry* last = stream->entry_at(reply.decided);
-    if (request.after == reply.decided && last != nullptr && last->kind == wire::EntryKind::kStop) reply.entries.push_back(*last);
+    if (request.after == reply.decided && last != nullptr && last->kind == wire::EntryKind::kStop)
+      reply.entries.push_back(*last);
   }
   host_.send(from, wire::GroupMessage(std::move(reply)));
 }

@@ -51,7 +51,8 @@ void ReplicaLog::append_waiting() {
       trouble_ = lsn.error();
       return;
     }
-    if (const auto* accepted = std::get_if<AcceptedRecord>(&item.record.body); accepted && item.record.stream == facts_.stream) {
+    if (const auto* accepted = std::get_if<AcceptedRecord>(&item.record.body);
+        accepted && item.record.stream == facts_.stream) {
       places_.emplace_back(*lsn, accepted->instance);
     }
     placed_.push_back({item.number, item.mark, item.record.stream.epoch, *lsn});

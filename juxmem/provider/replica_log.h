@@ -50,7 +50,10 @@ class ReplicaLog {
   Journal& journal() { return journal_; }
   std::uint64_t bytes_since_checkpoint() const { return bytes_; }
   // Everything appended until now and the entries up to `at` are in the checkpoint that begins now.
-  void checkpoint_begins() { released_at_ = journal_.log().appended_up_to() + 1; bytes_ = 0; }
+  void checkpoint_begins() {
+    released_at_ = journal_.log().appended_up_to() + 1;
+    bytes_ = 0;
+  }
   // It is stable. Entries after `keep_after` stay in the log.
   void checkpoint_made(const CheckpointRecord& record, Instance keep_after);
   // Nobody needs the end of the epoch before any more.

@@ -23,14 +23,12 @@ constexpr bool kServed =
     std::is_same_v<T, wire::RequestOwnership> || std::is_same_v<T, wire::Yield> || std::is_same_v<T, wire::HoldingsReply> ||
     std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadBlock> || std::is_same_v<T, wire::WatchBlock> ||
     std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> || std::is_same_v<T, wire::ReadLog> ||
-    std::is_same_v<T, wire::ReadNames> ||
-    std::is_same_v<T, wire::ReadCatalogVersion>;
+    std::is_same_v<T, wire::ReadNames> || std::is_same_v<T, wire::ReadCatalogVersion>;
 
 // Whether any replica can answer, not only the coordinator.
 template <typename T>
-constexpr bool kServedByAll =
-    std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadSnapshot> || std::is_same_v<T, wire::SnapshotReply> ||
-    std::is_same_v<T, wire::ReadLog>;
+constexpr bool kServedByAll = std::is_same_v<T, wire::ReadPages> || std::is_same_v<T, wire::ReadSnapshot> ||
+                              std::is_same_v<T, wire::SnapshotReply> || std::is_same_v<T, wire::ReadLog>;
 
 }  // namespace
 
@@ -125,8 +123,8 @@ void Replica::serve(NodeId from, wire::Propose& request) {
     return;
   }
   auto command = wire::decode_command(request.command);
-  Status valid = command ? check_agents_command(group(), from, *command, request.data.size())
-                         : std::unexpected(command.error());
+  Status valid =
+      command ? check_agents_command(group(), from, *command, request.data.size()) : std::unexpected(command.error());
   if (!valid) {
     ++stats_.refused;
     wire::Reply refusal;

@@ -170,13 +170,15 @@ void RootDuties::on_move(PeerId peer, const wire::MoveRequest& request) {
   const wire::CatalogProvider* from = provider_named(request.from);
   const wire::CatalogProvider* to = provider_named(request.to);
   if (from == nullptr || to == nullptr) {
-    return answer(peer, request.tag, Code::kNotFound, "there is no provider '" + (from == nullptr ? request.from : request.to) + "'");
+    return answer(peer, request.tag, Code::kNotFound,
+                  "there is no provider '" + (from == nullptr ? request.from : request.to) + "'");
   }
   const bool is_under_way = row.asked && contains(row.next, to->node) && !contains(row.next, from->node);
   if (is_under_way) return answer(peer, request.tag, Code::kOk);
   Result<std::vector<NodeId>> next = members_moved(rows.providers, row, from->node, to->node);
   if (!next) return answer(peer, request.tag, next.error().code, next.error().detail);
-  carry_out(peer, request.tag, wire::MoveGroup{.group = row.group, .epoch = row.epoch, .next = std::move(*next), .asked = true});
+  carry_out(peer, request.tag,
+            wire::MoveGroup{.group = row.group, .epoch = row.epoch, .next = std::move(*next), .asked = true});
 }
 
 void RootDuties::on_watch(TimeNs now, NodeId from, const wire::WatchCatalog& request) {

@@ -28,7 +28,8 @@ namespace juxmem {
 class RootDuties {
  public:
   // `grid`: the grid's own number. `members`: the incarnations of managers 1..n; empty where they are not known (any more).
-  RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::uint64_t grid, std::vector<std::uint64_t> members);
+  RootDuties(Outbox& outbox, const Timing& timing, Replica& root, NodeId self, std::uint64_t grid,
+             std::vector<std::uint64_t> members);
 
   // `peer` is where the answer goes; 0: this provider itself.
   void on_join(PeerId peer, const wire::Join& request);
@@ -71,7 +72,7 @@ class RootDuties {
   const std::vector<std::uint64_t> members_;
   FailureDetector detector_;
   Healer healer_;
-  Ballot led_under_;  // empty while it does not lead
+  Ballot led_under_;                                                              // empty while it does not lead
   std::map<std::pair<std::string, std::uint64_t>, std::vector<PeerId>> joining_;  // by name and incarnation
   std::map<NodeId, Watcher> watchers_;
   std::uint64_t told_version_ = 0;

@@ -95,8 +95,6 @@ wire::Reply StateMachine::run_operation(Instance instance, const wire::Command& 
   return reply;
 }
 
-std::uint64_t StateMachine::digest() const {
-  return digest_with(digest_with(state_digest(), sessions_.digest()), applied_);
-}
+std::uint64_t StateMachine::digest() const { return digest_with(digest_with(state_digest(), sessions_.digest()), applied_); }
 
 }  // namespace juxmem

@@ -20,13 +20,13 @@ namespace juxmem {
 // What applying one entry did, for those who wait for it.
 struct Applied {
   Instance instance = 0;
-  OpId op;                // empty (counter 0) if the entry was no operation
-  wire::Reply reply;      // to send as Executed
-  bool executed = false;  // false: repeated, refused, or nothing to execute
-  SessionId opened = 0;   // this session is alive now (it may have been before)
-  SessionId expired = 0;  // this session was alive until now
-  BlockId changed = 0;    // its content has a new version: reply.version
-  BlockId freed = 0;      // it exists no more
+  OpId op;                       // empty (counter 0) if the entry was no operation
+  wire::Reply reply;             // to send as Executed
+  bool executed = false;         // false: repeated, refused, or nothing to execute
+  SessionId opened = 0;          // this session is alive now (it may have been before)
+  SessionId expired = 0;         // this session was alive until now
+  BlockId changed = 0;           // its content has a new version: reply.version
+  BlockId freed = 0;             // it exists no more
   bool catalog_changed = false;  // providers or groups: watchers want to know
 };
 

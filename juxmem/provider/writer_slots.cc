@@ -33,8 +33,6 @@ std::vector<WriterSlots::Kept> WriterSlots::drop_client(std::uint64_t client) {
   return dropped;
 }
 
-void WriterSlots::drop_group(GroupId group) {
-  groups_.erase(group);
-}
+void WriterSlots::drop_group(GroupId group) { groups_.erase(group); }
 
 }  // namespace juxmem

@@ -42,9 +42,9 @@ class ExtentAllocator {
   void insert(const Extent& extent);
   void erase(const Extent& extent);
 
-  std::map<std::uint64_t, std::uint64_t> by_address_;               // first page -> pages
-  std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;       // (pages, first page)
-  std::map<std::uint64_t, std::uint64_t> regions_;                  // first page -> pages
+  std::map<std::uint64_t, std::uint64_t> by_address_;          // first page -> pages
+  std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;  // (pages, first page)
+  std::map<std::uint64_t, std::uint64_t> regions_;             // first page -> pages
   std::uint64_t free_pages_ = 0;
 };
 

@@ -102,8 +102,8 @@ Status PageArena::add_region(std::uint64_t pages) {
   void* data = mmap(nullptr, pages * kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_,
                     static_cast<off_t>(first * kPageBytes));
   if (data == MAP_FAILED) return fail(Code::kNoLocalMemory, "the memory file cannot be mapped: " + reason());
-  void* versions = mmap(nullptr, version_bytes(pages), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* versions =
+      mmap(nullptr, version_bytes(pages), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (versions == MAP_FAILED) {
     const std::string why = reason();
     munmap(data, pages * kPageBytes);

@@ -80,8 +80,6 @@ class PageArena {
   ExtentAllocator allocator_;
 };
 
-constexpr std::uint64_t pages_of(std::uint64_t bytes) {
-  return bytes / kPageBytes + (bytes % kPageBytes != 0 ? 1 : 0);
-}
+constexpr std::uint64_t pages_of(std::uint64_t bytes) { return bytes / kPageBytes + (bytes % kPageBytes != 0 ? 1 : 0); }
 
 }  // namespace juxmem

@@ -33,9 +33,9 @@ struct ClientWelcome {
   Code code = Code::kOk;  // kTryAgain: the provider has not joined its grid yet
   std::string detail;
   NodeId agent = 0;
-  std::uint64_t incarnation = 0;          // of the agent: another one means that held sections are lost
+  std::uint64_t incarnation = 0;  // of the agent: another one means that held sections are lost
   std::string site;
-  std::vector<ProviderAddress> providers; // where to go when this agent dies
+  std::vector<ProviderAddress> providers;  // where to go when this agent dies
   std::int64_t client_lease_ms = 0;
   bool operator==(const ClientWelcome&) const = default;
 };
@@ -44,10 +44,10 @@ struct ClientWelcome {
 // and which is not in `held`, has been released: the agent lets go of it (a release without answer may get lost).
 struct ClientBeat {
   std::uint64_t client = 0;
-  std::uint64_t confirmed = 0;       // answers to all requests up to it have arrived
-  std::uint64_t last = 0;            // the highest request number issued
-  std::vector<std::uint64_t> open;   // requests still without answer, ascending
-  std::vector<std::uint64_t> held;   // sections held or being released, ascending
+  std::uint64_t confirmed = 0;      // answers to all requests up to it have arrived
+  std::uint64_t last = 0;           // the highest request number issued
+  std::vector<std::uint64_t> open;  // requests still without answer, ascending
+  std::vector<std::uint64_t> held;  // sections held or being released, ascending
   bool operator==(const ClientBeat&) const = default;
 };
 // known = false: the agent has never heard of this client or has given it up; say Hello again.
@@ -179,25 +179,24 @@ struct ClientAnswer {
   std::uint64_t request = 0;
   Code code = Code::kOk;
   std::string detail;
-  BlockId block = 0;            // malloc, lookup
-  std::uint64_t size_bytes = 0; // stat, acquire: the block's size
-  Version version = 0;          // stat, acquire, wait; release and write: the new version
-  std::uint64_t section = 0;    // acquire
-  OpId op;                      // acquire (exclusive): the operation its release will be; write: that of the next write in this group
-  Buffer meta;                  // stat
-  Shape shape;                  // stat: of the block's group
-  std::uint64_t covered_bytes = 0;  // acquire, pages, read: answered for so many bytes from the offset asked
-  std::vector<Range> ranges;        // acquire, pages, read
-  std::vector<Buffer> data;         // one per range
-  std::vector<std::string> names;   // list
-  std::vector<BlockId> blocks;      // list: one per name
-  bool more = false;                // list
+  BlockId block = 0;             // malloc, lookup
+  std::uint64_t size_bytes = 0;  // stat, acquire: the block's size
+  Version version = 0;           // stat, acquire, wait; release and write: the new version
+  std::uint64_t section = 0;     // acquire
+  OpId op;      // acquire (exclusive): the operation its release will be; write: that of the next write in this group
+  Buffer meta;  // stat
+  Shape shape;  // stat: of the block's group
+  std::uint64_t covered_bytes = 0;              // acquire, pages, read: answered for so many bytes from the offset asked
+  std::vector<Range> ranges;                    // acquire, pages, read
+  std::vector<Buffer> data;                     // one per range
+  std::vector<std::string> names;               // list
+  std::vector<BlockId> blocks;                  // list: one per name
+  bool more = false;                            // list
   Durability durability = Durability::kMemory;  // stat
   bool operator==(const ClientAnswer&) const = default;
 };
 
-using ClientMessage =
-    std::variant<ClientHello, ClientWelcome, ClientBeat, AgentBeat, ClientGoodbye, ClientRequest, OperationNumber,
-                 ClientAnswer>;
+using ClientMessage = std::variant<ClientHello, ClientWelcome, ClientBeat, AgentBeat, ClientGoodbye, ClientRequest,
+                                   OperationNumber, ClientAnswer>;
 
 }  // namespace juxmem::wire

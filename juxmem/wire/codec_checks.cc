@@ -36,9 +36,7 @@ const char* check(const StreamId& stream) {
   return stream.group > kGroupIdMax ? "a group's number beyond the limit" : nullptr;
 }
 
-const char* check(const OpId& op) {
-  return op.slot >= kSlotsPerSessionMax ? "a session's slot beyond the limit" : nullptr;
-}
+const char* check(const OpId& op) { return op.slot >= kSlotsPerSessionMax ? "a session's slot beyond the limit" : nullptr; }
 
 const char* check(const Range& range) {
   if (range.offset > kBlockBytesMax || range.size_bytes > kBlockBytesMax - range.offset) {

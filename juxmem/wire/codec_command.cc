@@ -21,8 +21,6 @@ Result<Command> decode_command(const Buffer& bytes) {
 
 Buffer encode_reply(const Reply& reply) { return encode_single(reply, codec::kReplyMagic); }
 
-Result<Reply> decode_reply(const Buffer& bytes) {
-  return codec::decode_single<Reply>(bytes, codec::kReplyMagic, "reply");
-}
+Result<Reply> decode_reply(const Buffer& bytes) { return codec::decode_single<Reply>(bytes, codec::kReplyMagic, "reply"); }
 
 }  // namespace juxmem::wire

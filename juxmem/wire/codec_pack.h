@@ -124,17 +124,15 @@ Offset<Schema<T>> pack_table(Packer& packer, const T& value) {
   if constexpr (IsVariant<T>::value) {
     using Any = UnionOf<T>;
     const Packed<Any> packed = std::visit(
-        [&]<typename A>(const A& body) {
-          return Packed<Any>{number_in_union<Any, A>(), pack_table(packer, body).Union()};
-        },
+        [&]<typename A>(const A& body) { return Packed<Any>{number_in_union<Any, A>(), pack_table(packer, body).Union()}; },
         value);
     return Schema<T>::Traits::Create(packer.builder, packed.type, packed.body);
   } else {
     return with_members<kFields<T>>(value, [&](const auto&... member) {
       // Braces fix the order; everything a table refers to must be written before the table begins.
       const std::tuple<decltype(pack_member(packer, member))...> packed{pack_member(packer, member)...};
-      return std::apply(
-          [&](const auto&... one) { return Schema<T>::Traits::Create(packer.builder, argument(one)...); }, packed);
+      return std::apply([&](const auto&... one) { return Schema<T>::Traits::Create(packer.builder, argument(one)...); },
+                        packed);
     });
   }
 }
@@ -144,9 +142,7 @@ template <typename Family>
 Packed<juxmem::fbs::AnyMessage> pack_family(Packer& packer, const Family& message) {
   using Any = juxmem::fbs::AnyMessage;
   return std::visit(
-      [&]<typename A>(const A& body) {
-        return Packed<Any>{number_in_union<Any, A>(), pack_table(packer, body).Union()};
-      },
+      [&]<typename A>(const A& body) { return Packed<Any>{number_in_union<Any, A>(), pack_table(packer, body).Union()}; },
       message);
 }
 

@@ -68,8 +68,8 @@ std::vector<Buffer> encode(const Packet& packet) {
     envelopes.push_back(juxmem::fbs::CreateEnvelope(packer.builder, packed.type, packed.body));
   }
   const auto messages = packer.builder.CreateVector(envelopes);
-  const auto root = juxmem::fbs::CreatePacket(packer.builder, packet.from, packet.incarnation, packet.to,
-                                              packet.to_incarnation, messages);
+  const auto root =
+      juxmem::fbs::CreatePacket(packer.builder, packet.from, packet.incarnation, packet.to, packet.to_incarnation, messages);
   std::vector<Buffer> parts;
   parts.reserve(packer.frames.size() + 1);
   parts.push_back(codec::finish(packer, root, codec::kPacketMagic));

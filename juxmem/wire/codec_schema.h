@@ -16,32 +16,35 @@ namespace juxmem::wire::codec {
 template <typename T>
 struct SchemaOf {};
 
-#define JUXMEM_WIRE_TYPES(X)                                                                                     \
-  X(Ballot) X(StreamId) X(OpId) X(Grant) X(Shape) X(Range) X(Entry)                                              \
-  X(PreVote) X(PreVoteReply) X(Prepare) X(Promise) X(Accept) X(Accepted) X(Heartbeat) X(Nack) X(Transfer)        \
-  X(ReadIndex) X(ReadIndexReply) X(Ended) X(MemberAccepted) X(SiteAccepted)                                                                        \
-  X(OpenSession) X(ExpireSession) X(Allocate) X(Free) X(Publish) X(Stage) X(Install) X(Unstage) X(ShrinkQuota)   \
-  X(CloseReservations) X(SettleQuota) X(DrainProvider) X(MoveGroup) X(GroupMoved)                                \
-  X(JoinProvider) X(LeaveProvider) X(ProviderState) X(CreateGroup) X(Reserve) X(Unreserve) X(PublishName)        \
-  X(UnpublishName) X(Action) X(Command) X(Reply)                                                                 \
-  X(Propose) X(Executed) X(Redirect) X(Outcome) X(RenewSession) X(SessionRenewed) X(RequestOwnership)            \
-  X(Granted) X(Recall) X(Yield) X(Reregister) X(Holding) X(HoldingsReply) X(ReadPages) X(PagesReply)             \
-  X(ReadBlock) X(BlockFacts) X(WatchBlock) X(BlockChanged) X(ManagerHello) X(Join) X(Joined) X(Report)           \
-  X(WatchCatalog) X(CatalogProvider) X(CatalogGroup) X(CatalogSnapshot) X(ReadNames) X(NameRow) X(NamesReply)    \
-  X(ReadCatalogVersion) X(CatalogVersion) X(ReportGroup) X(DrainRequest) X(AdminReply)                           \
-  X(GroupMemberStatus) X(GroupStatus) X(ProviderStatus) X(StatusRequest) X(StatusReply)                          \
-  X(ClientHello) X(ProviderAddress) X(ClientWelcome) X(ClientBeat) X(AgentBeat) X(ClientGoodbye)                 \
-  X(MallocRequest) X(FreeRequest) X(StatRequest) X(AcquireRequest) X(SectionPagesRequest) X(ReleaseRequest)      \
-  X(ReadRequest) X(WriteRequest) X(OutcomeRequest) X(WaitRequest) X(NameRequest) X(LookupRequest)                \
-  X(CancelRequest) X(ClientRequestBody) X(ClientRequest) X(OperationNumber) X(ClientAnswer)                   \
-  X(SlotRow) X(SessionRow) X(BlocksHead) X(BlockRow) X(PagesRow) X(StagedRow) X(CatalogHead) X(SnapshotPiece) \
-  X(ReadSnapshot) X(SnapshotReply) X(CatchUpStatus) X(LedgerRow) X(ReadLog) X(LogReply) X(ManagerList)   \
-  X(MoveRequest)
+#define JUXMEM_WIRE_TYPES(X)                                                                                               \
+  X(Ballot)                                                                                                                \
+  X(StreamId) X(OpId) X(Grant) X(Shape) X(Range) X(Entry) X(PreVote) X(PreVoteReply) X(Prepare) X(Promise) X(Accept) X(    \
+      Accepted) X(Heartbeat) X(Nack) X(Transfer) X(ReadIndex) X(ReadIndexReply) X(Ended) X(MemberAccepted) X(SiteAccepted) \
+      X(OpenSession) X(ExpireSession) X(Allocate) X(Free) X(Publish) X(Stage) X(Install) X(Unstage) X(ShrinkQuota) X(      \
+          CloseReservations) X(SettleQuota) X(DrainProvider) X(MoveGroup) X(GroupMoved) X(JoinProvider) X(LeaveProvider)   \
+          X(ProviderState) X(CreateGroup) X(Reserve) X(Unreserve) X(PublishName) X(UnpublishName) X(Action) X(Command)     \
+              X(Reply) X(Propose) X(Executed) X(Redirect) X(Outcome) X(RenewSession) X(SessionRenewed) X(RequestOwnership) \
+                  X(Granted) X(Recall) X(Yield) X(Reregister) X(Holding) X(HoldingsReply) X(ReadPages) X(PagesReply)       \
+                      X(ReadBlock) X(BlockFacts) X(WatchBlock) X(BlockChanged) X(ManagerHello) X(Join) X(Joined) X(Report) \
+                          X(WatchCatalog) X(CatalogProvider) X(CatalogGroup) X(CatalogSnapshot) X(ReadNames) X(NameRow)    \
+                              X(NamesReply) X(ReadCatalogVersion) X(CatalogVersion) X(ReportGroup) X(DrainRequest)         \
+                                  X(AdminReply) X(GroupMemberStatus) X(GroupStatus) X(ProviderStatus) X(StatusRequest)     \
+                                      X(StatusReply) X(ClientHello) X(ProviderAddress) X(ClientWelcome) X(ClientBeat)      \
+                                          X(AgentBeat) X(ClientGoodbye) X(MallocRequest) X(FreeRequest) X(StatRequest)     \
+                                              X(AcquireRequest) X(SectionPagesRequest) X(ReleaseRequest) X(ReadRequest)    \
+                                                  X(WriteRequest) X(OutcomeRequest) X(WaitRequest) X(NameRequest)          \
+                                                      X(LookupRequest) X(CancelRequest) X(ClientRequestBody)               \
+                                                          X(ClientRequest) X(OperationNumber) X(ClientAnswer) X(SlotRow)   \
+                                                              X(SessionRow) X(BlocksHead) X(BlockRow) X(PagesRow)          \
+                                                                  X(StagedRow) X(CatalogHead) X(SnapshotPiece)             \
+                                                                      X(ReadSnapshot) X(SnapshotReply) X(CatchUpStatus)    \
+                                                                          X(LedgerRow) X(ReadLog) X(LogReply)              \
+                                                                              X(ManagerList) X(MoveRequest)
 
-#define JUXMEM_WIRE_SCHEMA_OF(Name)        \
-  template <>                              \
-  struct SchemaOf<Name> {                  \
-    using type = juxmem::fbs::Name;        \
+#define JUXMEM_WIRE_SCHEMA_OF(Name) \
+  template <>                       \
+  struct SchemaOf<Name> {           \
+    using type = juxmem::fbs::Name; \
   };
 JUXMEM_WIRE_TYPES(JUXMEM_WIRE_SCHEMA_OF)
 #undef JUXMEM_WIRE_SCHEMA_OF
@@ -75,9 +78,9 @@ constexpr Any number_in_union() {
 }
 
 template <typename T>
-using UnionOf = std::conditional_t<std::is_same_v<T, Action>, juxmem::fbs::AnyAction,
-                                   std::conditional_t<std::is_same_v<T, ClientRequestBody>, juxmem::fbs::AnyRequest,
-                                                      juxmem::fbs::AnyMessage>>;
+using UnionOf = std::conditional_t<
+    std::is_same_v<T, Action>, juxmem::fbs::AnyAction,
+    std::conditional_t<std::is_same_v<T, ClientRequestBody>, juxmem::fbs::AnyRequest, juxmem::fbs::AnyMessage>>;
 
 template <typename T>
 constexpr std::size_t kFields = Schema<T>::Traits::fields_number;
@@ -87,16 +90,34 @@ constexpr std::size_t kFields = Schema<T>::Traits::fields_number;
 template <std::size_t N, typename T, typename F>
 decltype(auto) with_members(T& value, F&& f) {
   // One line per number of members: a structured binding cannot have a computed number of names.
-  if constexpr (N == 1) { auto& [a] = value; return f(a); }
-  else if constexpr (N == 2) { auto& [a, b] = value; return f(a, b); }
-  else if constexpr (N == 3) { auto& [a, b, c] = value; return f(a, b, c); }
-  else if constexpr (N == 4) { auto& [a, b, c, d] = value; return f(a, b, c, d); }
-  else if constexpr (N == 5) { auto& [a, b, c, d, e] = value; return f(a, b, c, d, e); }
-  else if constexpr (N == 6) { auto& [a, b, c, d, e, g] = value; return f(a, b, c, d, e, g); }
-  else if constexpr (N == 7) { auto& [a, b, c, d, e, g, h] = value; return f(a, b, c, d, e, g, h); }
-  else if constexpr (N == 8) { auto& [a, b, c, d, e, g, h, i] = value; return f(a, b, c, d, e, g, h, i); }
-  else if constexpr (N == 9) { auto& [a, b, c, d, e, g, h, i, j] = value; return f(a, b, c, d, e, g, h, i, j); }
-  else if constexpr (N == 10) {
+  if constexpr (N == 1) {
+    auto& [a] = value;
+    return f(a);
+  } else if constexpr (N == 2) {
+    auto& [a, b] = value;
+    return f(a, b);
+  } else if constexpr (N == 3) {
+    auto& [a, b, c] = value;
+    return f(a, b, c);
+  } else if constexpr (N == 4) {
+    auto& [a, b, c, d] = value;
+    return f(a, b, c, d);
+  } else if constexpr (N == 5) {
+    auto& [a, b, c, d, e] = value;
+    return f(a, b, c, d, e);
+  } else if constexpr (N == 6) {
+    auto& [a, b, c, d, e, g] = value;
+    return f(a, b, c, d, e, g);
+  } else if constexpr (N == 7) {
+    auto& [a, b, c, d, e, g, h] = value;
+    return f(a, b, c, d, e, g, h);
+  } else if constexpr (N == 8) {
+    auto& [a, b, c, d, e, g, h, i] = value;
+    return f(a, b, c, d, e, g, h, i);
+  } else if constexpr (N == 9) {
+    auto& [a, b, c, d, e, g, h, i, j] = value;
+    return f(a, b, c, d, e, g, h, i, j);
+  } else if constexpr (N == 10) {
     auto& [a, b, c, d, e, g, h, i, j, k] = value;
     return f(a, b, c, d, e, g, h, i, j, k);
   } else if constexpr (N == 11) {

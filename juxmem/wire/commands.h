@@ -94,9 +94,9 @@ struct JoinProvider {
   std::uint64_t incarnation = 0;
   std::uint64_t capacity_bytes = 0;
   bool manager = false;
-  NodeId node = 0;  // wanted number (managers, and providers that have a data folder with one), 0 = any
-  std::uint64_t store = 0;    // of its data folder; 0 = it has none
-  bool whole = false;         // everything the folder ever held of its groups is there
+  NodeId node = 0;                 // wanted number (managers, and providers that have a data folder with one), 0 = any
+  std::uint64_t store = 0;         // of its data folder; 0 = it has none
+  bool whole = false;              // everything the folder ever held of its groups is there
   std::vector<GroupId> kept = {};  // groups of which everything is there
   bool operator==(const JoinProvider&) const = default;
 };
@@ -169,8 +169,8 @@ struct UnpublishName {
 };
 
 using Action = std::variant<OpenSession, ExpireSession, Allocate, Free, Publish, Stage, Install, Unstage, ShrinkQuota,
-                            CloseReservations, JoinProvider, LeaveProvider, ProviderState, DrainProvider, CreateGroup, Reserve,
-                            Unreserve, SettleQuota, MoveGroup, GroupMoved, PublishName, UnpublishName>;
+                            CloseReservations, JoinProvider, LeaveProvider, ProviderState, DrainProvider, CreateGroup,
+                            Reserve, Unreserve, SettleQuota, MoveGroup, GroupMoved, PublishName, UnpublishName>;
 
 // The head of a log entry. `op` is empty (counter 0) for what is idempotent by itself: OpenSession, ExpireSession,
 // JoinProvider, LeaveProvider, ProviderState, DrainProvider, MoveGroup, GroupMoved.
@@ -184,12 +184,13 @@ struct Command {
 struct Reply {
   Code code = Code::kOk;
   std::string detail;
-  SessionId session = 0;      // OpenSession
-  BlockId block = 0;          // Allocate
-  Version version = 0;        // Publish, Install: the block's new version; Reserve, CreateGroup: the reservation's number;
-                              // ShrinkQuota, CloseReservations: the instance
-  std::uint64_t amount = 0;   // Reserve, Allocate: quota still free; ShrinkQuota: bytes given back; CloseReservations: the quota
-  std::uint32_t number = 0;   // CreateGroup: the group; JoinProvider: the node
+  SessionId session = 0;  // OpenSession
+  BlockId block = 0;      // Allocate
+  Version version = 0;    // Publish, Install: the block's new version; Reserve, CreateGroup: the reservation's number;
+                          // ShrinkQuota, CloseReservations: the instance
+  std::uint64_t amount =
+      0;  // Reserve, Allocate: quota still free; ShrinkQuota: bytes given back; CloseReservations: the quota
+  std::uint32_t number = 0;  // CreateGroup: the group; JoinProvider: the node
   bool operator==(const Reply&) const = default;
 };
 

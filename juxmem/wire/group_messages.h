@@ -83,10 +83,10 @@ struct Granted {
   Mode mode = Mode::kNone;
   std::uint64_t request = 0;
   Grant grant;
-  Ballot ballot;            // of the coordinator that says so (a repeated grant may be older than it)
-  Version version = 0;      // of the block at the grant
+  Ballot ballot;        // of the coordinator that says so (a repeated grant may be older than it)
+  Version version = 0;  // of the block at the grant
   std::uint64_t size_bytes = 0;
-  Code code = Code::kOk;    // kNotFound: no such block; kBusy: in use (try_only); nothing is granted
+  Code code = Code::kOk;  // kNotFound: no such block; kBusy: in use (try_only); nothing is granted
   bool operator==(const Granted&) const = default;
 };
 // The holder shall fall back to `keep` (none or shared) when its local users have released.
@@ -143,9 +143,9 @@ struct PagesReply {
   BlockId block = 0;
   std::uint64_t tag = 0;
   Code code = Code::kOk;
-  Version version = 0;        // the block's version at the replica
-  std::vector<Range> ranges;  // whole pages (the block's last one may be short), in order
-  std::vector<Buffer> data;   // one per range
+  Version version = 0;              // the block's version at the replica
+  std::vector<Range> ranges;        // whole pages (the block's last one may be short), in order
+  std::vector<Buffer> data;         // one per range
   std::uint64_t covered_bytes = 0;  // answered for [offset, offset + covered); ask again for the rest
   bool operator==(const PagesReply&) const = default;
 };
@@ -187,7 +187,7 @@ struct ReadSnapshot {
   std::uint64_t snapshot = 0;  // the server's number
   std::uint64_t piece = 0;
   Instance at_least = 0;
-  Instance since = 0;          // the asker has the state at this place: pages that have not changed since then are left out
+  Instance since = 0;  // the asker has the state at this place: pages that have not changed since then are left out
   bool operator==(const ReadSnapshot&) const = default;
 };
 struct SnapshotReply {
@@ -230,12 +230,12 @@ struct LogReply {
 struct ManagerHello {
   std::string address;
   std::uint64_t incarnation = 0;
-  std::uint64_t list_digest = 0;  // of the sorted list of managers' addresses
-  bool established = false;       // the sender's root stream runs: `members` is binding
+  std::uint64_t list_digest = 0;       // of the sorted list of managers' addresses
+  bool established = false;            // the sender's root stream runs: `members` is binding
   std::vector<std::uint64_t> members;  // incarnations in the order of the list, as far as known (0 = unknown)
   bool answer_wanted = false;
-  bool stored = false;                 // the sender keeps its part of the root's log in a data folder
-  std::uint64_t grid = 0;              // of a stored sender that is established: the grid's own number
+  bool stored = false;     // the sender keeps its part of the root's log in a data folder
+  std::uint64_t grid = 0;  // of a stored sender that is established: the grid's own number
   bool operator==(const ManagerHello&) const = default;
 };
 // A provider asks any manager to be taken in; answered by Joined or Redirect(kRootGroup).
@@ -275,7 +275,7 @@ struct CatalogProvider {
   std::uint64_t reserved_bytes = 0;
   bool up = true;
   bool manager = false;
-  bool draining = false;  // takes nothing new in, and its groups move away
+  bool draining = false;    // takes nothing new in, and its groups move away
   std::uint64_t store = 0;  // of its data folder; 0 = it has none
   bool operator==(const CatalogProvider&) const = default;
 };
@@ -286,12 +286,12 @@ struct CatalogGroup {
   Durability durability = Durability::kMemory;
   std::vector<NodeId> members;  // the preferred coordinator first
   std::uint64_t reserved_bytes = 0;
-  std::vector<NodeId> next;     // intended members of the next epoch; empty: no change is intended
-  std::vector<NodeId> held;     // no members, but were intended to be in this epoch: the memory is reserved there, too
-  bool asked = false;           // people want `next`, whatever the healer thinks
-  std::vector<NodeId> vacant = {};   // members that have forgotten what they voted, and
+  std::vector<NodeId> next;         // intended members of the next epoch; empty: no change is intended
+  std::vector<NodeId> held;         // no members, but were intended to be in this epoch: the memory is reserved there, too
+  bool asked = false;               // people want `next`, whatever the healer thinks
+  std::vector<NodeId> vacant = {};  // members that have forgotten what they voted, and
   std::vector<std::uint32_t> vacant_until = {};  // one for each: the first epoch in which they vote again
-  bool lost = false;            // so many members have forgotten that nobody can tell the group's content
+  bool lost = false;                             // so many members have forgotten that nobody can tell the group's content
   bool operator==(const CatalogGroup&) const = default;
 };
 // A group's coordinator to the managers: the group has entered this epoch. Repeated until the catalog says so.
@@ -305,13 +305,13 @@ struct CatalogSnapshot {
   std::uint64_t version = 0;  // instance of the root's stream that last changed it
   std::vector<CatalogProvider> providers;
   std::vector<CatalogGroup> groups;
-  CatalogGroup root;            // the managers: members and epochs of the root itself
+  CatalogGroup root;  // the managers: members and epochs of the root itself
   bool operator==(const CatalogSnapshot&) const = default;
 };
 // Who the managers are: the answer of whoever does not lead the root to those who must find them.
 struct ManagerList {
-  std::uint64_t tag = 0;        // of the question, if it has one
-  NodeId coordinator = 0;       // of the root; 0 = not known
+  std::uint64_t tag = 0;   // of the question, if it has one
+  NodeId coordinator = 0;  // of the root; 0 = not known
   std::vector<NodeId> nodes;
   std::vector<std::string> addresses;  // one for each
   bool operator==(const ManagerList&) const = default;
@@ -319,9 +319,9 @@ struct ManagerList {
 // Names, read at the root's coordinator under its lease.
 struct ReadNames {
   std::uint64_t tag = 0;
-  std::string name;      // exact name, or prefix if `list`
+  std::string name;  // exact name, or prefix if `list`
   bool list = false;
-  std::string after;     // list only names after this one
+  std::string after;  // list only names after this one
   std::uint32_t limit = 0;
   bool operator==(const ReadNames&) const = default;
 };
@@ -379,7 +379,7 @@ struct AdminReply {
 struct GroupMemberStatus {
   NodeId node = 0;
   Instance applied = 0;
-  bool heard = false;  // within the last lease
+  bool heard = false;   // within the last lease
   bool relays = false;  // passes entries on to the others of its site
   bool operator==(const GroupMemberStatus&) const = default;
 };
@@ -437,8 +437,8 @@ struct StatusReply {
 using GroupMessage =
     std::variant<Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted, Recall,
                  Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock, BlockChanged,
-                 ReadSnapshot, SnapshotReply, ReadLog, LogReply,
-                 ManagerHello, Join, Joined, Report, WatchCatalog, ReportGroup, CatalogSnapshot, ManagerList, ReadNames, NamesReply,
-                 ReadCatalogVersion, CatalogVersion, DrainRequest, MoveRequest, AdminReply, StatusRequest, StatusReply>;
+                 ReadSnapshot, SnapshotReply, ReadLog, LogReply, ManagerHello, Join, Joined, Report, WatchCatalog,
+                 ReportGroup, CatalogSnapshot, ManagerList, ReadNames, NamesReply, ReadCatalogVersion, CatalogVersion,
+                 DrainRequest, MoveRequest, AdminReply, StatusRequest, StatusReply>;
 
 }  // namespace juxmem::wire

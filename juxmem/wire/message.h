@@ -14,9 +14,9 @@ namespace juxmem::wire {
 using Message = std::variant<StreamMessage, GroupMessage, ClientMessage>;
 
 struct Packet {
-  NodeId from = 0;                // 0: a client, or a provider that has not joined yet
-  std::uint64_t incarnation = 0;  // of the sender's life
-  NodeId to = 0;                  // whom the sender means; 0: whoever listens there
+  NodeId from = 0;                   // 0: a client, or a provider that has not joined yet
+  std::uint64_t incarnation = 0;     // of the sender's life
+  NodeId to = 0;                     // whom the sender means; 0: whoever listens there
   std::uint64_t to_incarnation = 0;  // 0: unknown to the sender; otherwise a later life drops the packet
   std::vector<Message> messages;
   bool operator==(const Packet&) const = default;

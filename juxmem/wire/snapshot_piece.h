@@ -95,12 +95,12 @@ struct LedgerRow {
 
 // Pieces of one snapshot are taken in the order of their numbers, the lists of a piece in the order of its members.
 struct SnapshotPiece {
-  std::uint64_t number = 0;       // from 0
-  Instance at = 0;                // everything up to here is in the state
+  std::uint64_t number = 0;  // from 0
+  Instance at = 0;           // everything up to here is in the state
   bool last = false;
-  std::uint64_t digest = 0;       // of the whole state, in the last piece
-  BlocksHead blocks_head;         // in the first piece of a group of blocks
-  CatalogHead catalog_head;       // in the first piece of the root
+  std::uint64_t digest = 0;  // of the whole state, in the last piece
+  BlocksHead blocks_head;    // in the first piece of a group of blocks
+  CatalogHead catalog_head;  // in the first piece of the root
   std::vector<SessionRow> sessions;
   std::vector<BlockRow> blocks;
   std::vector<PagesRow> pages;

@@ -65,9 +65,9 @@ struct Accept {
   Instance first = 0;
   std::vector<Entry> entries;  // their ballot is `ballot`
   Instance decided = 0;
-  Instance keep_from = 0;      // nobody needs the entries before this any more
-  TimeNs sent_at = 0;          // the coordinator's clock; comes back in the answer
-  NodeId relay = 0;            // who passed it on and takes the answer; 0 = the coordinator itself
+  Instance keep_from = 0;            // nobody needs the entries before this any more
+  TimeNs sent_at = 0;                // the coordinator's clock; comes back in the answer
+  NodeId relay = 0;                  // who passed it on and takes the answer; 0 = the coordinator itself
   std::vector<NodeId> pass_to = {};  // members of the receiver's site: it passes this on to them and answers for all
   bool operator==(const Accept&) const = default;
 };
@@ -110,7 +110,7 @@ struct Heartbeat {
 // "I have promised something higher."
 struct Nack {
   StreamId stream;
-  Ballot ballot;    // of the message refused
+  Ballot ballot;  // of the message refused
   Ballot promised;
   bool operator==(const Nack&) const = default;
 };
@@ -147,7 +147,7 @@ struct Ended {
   bool operator==(const Ended&) const = default;
 };
 
-using StreamMessage = std::variant<PreVote, PreVoteReply, Prepare, Promise, Accept, Accepted, Heartbeat, Nack,
-                                   Transfer, ReadIndex, ReadIndexReply, Ended, SiteAccepted>;
+using StreamMessage = std::variant<PreVote, PreVoteReply, Prepare, Promise, Accept, Accepted, Heartbeat, Nack, Transfer,
+                                   ReadIndex, ReadIndexReply, Ended, SiteAccepted>;
 
 }  // namespace juxmem::wire

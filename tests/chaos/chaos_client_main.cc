@@ -206,7 +206,9 @@ class Worker {
     }
     if (block.facts().kind == Kind::kCounter) block.add_one();
     const int code = juxmem_release(block.grid(), block.id());
-    const Outcome outcome = code == JUXMEM_OK ? Outcome::kOk : code == JUXMEM_EOWNERDEAD ? Outcome::kLost : Outcome::kUnknown;
+    const Outcome outcome = code == JUXMEM_OK           ? Outcome::kOk
+                            : code == JUXMEM_EOWNERDEAD ? Outcome::kLost
+                                                        : Outcome::kUnknown;
     history_.done(op, outcome, read);
   }
 
@@ -253,7 +255,8 @@ class Orders {
     const std::size_t end = text_.rfind('\n');
     if (end == std::string::npos) return std::nullopt;
     const std::size_t before = end == 0 ? std::string::npos : text_.rfind('\n', end - 1);
-    std::string line = text_.substr(before == std::string::npos ? 0 : before + 1, end - (before == std::string::npos ? 0 : before + 1));
+    std::string line =
+        text_.substr(before == std::string::npos ? 0 : before + 1, end - (before == std::string::npos ? 0 : before + 1));
     text_.erase(0, end + 1);
     return line;
   }
@@ -311,7 +314,8 @@ int allocate(char** arguments) {
   attr.durability = std::strcmp(arguments[5], "disk") == 0 ? JUXMEM_DISK : JUXMEM_MEMORY;
   for (int i = 0; i < std::atoi(arguments[2]); ++i) {
     juxmem_id id = 0;
-    if (juxmem_malloc(grid.get(), Block::bytes_of(*facts), &attr, &id) != JUXMEM_OK) end_with(std::string("malloc: ") + juxmem_last_error());
+    if (juxmem_malloc(grid.get(), Block::bytes_of(*facts), &attr, &id) != JUXMEM_OK)
+      end_with(std::string("malloc: ") + juxmem_last_error());
     fmt::print("{}\n", id);
   }
   return 0;

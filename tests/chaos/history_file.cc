@@ -127,9 +127,17 @@ class Reader {
     BlockHistory& block = into_.blocks[section.block];
     const bool writes = section.op.written != sim::kNoValues;
     switch (outcome) {
-      case Outcome::kNone: ++into_.refused; return;
-      case Outcome::kLost: ++into_.lost; section.op.written = sim::kNoValues; break;
-      case Outcome::kUnknown: ++into_.unknown; block.perhaps_written += writes ? 1 : 0; break;
+      case Outcome::kNone:
+        ++into_.refused;
+        return;
+      case Outcome::kLost:
+        ++into_.lost;
+        section.op.written = sim::kNoValues;
+        break;
+      case Outcome::kUnknown:
+        ++into_.unknown;
+        block.perhaps_written += writes ? 1 : 0;
+        break;
       case Outcome::kOk: {
         ++into_.acknowledged;
         block.written += writes ? 1 : 0;
@@ -199,8 +207,8 @@ Judgement judge(const Histories& histories) {
     if (verdict == sim::Verdict::kTooHard) ++found.too_hard;
     if (!block.counted) continue;
     if (*block.counted < block.written || *block.counted > block.written + block.perhaps_written) {
-      found.problems.push_back(fmt::format("block {:#x} counts {} sections; {} were acknowledged, {} may have happened", id, *block.counted,
-                                           block.written, block.perhaps_written));
+      found.problems.push_back(fmt::format("block {:#x} counts {} sections; {} were acknowledged, {} may have happened", id,
+                                           *block.counted, block.written, block.perhaps_written));
     }
   }
   return found;
@@ -209,7 +217,8 @@ Judgement judge(const Histories& histories) {
 Span longest_outside(const std::vector<Span>& spans, const std::vector<Span>& announced) {
   Span longest;
   for (const Span& span : spans) {
-    const bool touches = std::ranges::any_of(announced, [&](const Span& outage) { return span.began < outage.ended && outage.began < span.ended; });
+    const bool touches = std::ranges::any_of(
+        announced, [&](const Span& outage) { return span.began < outage.ended && outage.began < span.ended; });
     if (!touches && span.ended - span.began > longest.ended - longest.began) longest = span;
   }
   return longest;

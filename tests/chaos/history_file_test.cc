@@ -17,13 +17,15 @@ Histories histories_of(const std::string& one, const std::string& two = "") {
 }
 
 TEST(ChaosHistory, ReadOfAnAcknowledgedWriteIsLinearizable) {
-  const Histories histories = histories_of("call 1 7 10 5 - -\ndone 1 20 ok - - -\n", "call 1 7 30 - - -\ndone 1 40 ok 5 - -\n");
+  const Histories histories =
+      histories_of("call 1 7 10 5 - -\ndone 1 20 ok - - -\n", "call 1 7 30 - - -\ndone 1 40 ok 5 - -\n");
   EXPECT_EQ(histories.acknowledged, 2U);
   EXPECT_TRUE(judge(histories).problems.empty());
 }
 
 TEST(ChaosHistory, LostAcknowledgedWriteIsAProblem) {
-  const Histories histories = histories_of("call 1 7 10 5 - -\ndone 1 20 ok - - -\n", "call 1 7 30 - - -\ndone 1 40 ok 0 - -\n");
+  const Histories histories =
+      histories_of("call 1 7 10 5 - -\ndone 1 20 ok - - -\n", "call 1 7 30 - - -\ndone 1 40 ok 0 - -\n");
   EXPECT_EQ(judge(histories).problems.size(), 1U);
 }
 
@@ -34,7 +36,8 @@ TEST(ChaosHistory, SectionWithoutItsEndMayOrMayNotHaveHappened) {
 }
 
 TEST(ChaosHistory, LostSectionMustNotBeSeen) {
-  const Histories histories = histories_of("call 1 7 10 5 - -\ndone 1 20 lost 0 - -\n", "call 1 7 30 - - -\ndone 1 40 ok 5 - -\n");
+  const Histories histories =
+      histories_of("call 1 7 10 5 - -\ndone 1 20 lost 0 - -\n", "call 1 7 30 - - -\ndone 1 40 ok 5 - -\n");
   EXPECT_EQ(histories.lost, 1U);
   EXPECT_EQ(judge(histories).problems.size(), 1U);
 }

@@ -7,8 +7,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace juxmem;
   const Buffer bytes = Buffer::copy_of(std::as_bytes(std::span(data, size)));
-  const Result<wire::Reply> reply =
-      wire::decode_reply(fuzz::with_right_prefix(bytes, "JXRP", wire::kWireVersion, 0));
+  const Result<wire::Reply> reply = wire::decode_reply(fuzz::with_right_prefix(bytes, "JXRP", wire::kWireVersion, 0));
   if (!reply) return 0;
   const Result<wire::Reply> again = wire::decode_reply(wire::encode_reply(*reply));
   JUXMEM_CHECK(again);

@@ -30,10 +30,13 @@ void write(const std::string& folder, std::size_t number, std::string_view bytes
 void write_log(const std::string& folder) {
   const StreamId stream{3, 1};
   const Buffer text = Buffer::copy_of(std::string(700, 'x'));
-  const std::vector<LogBody> bodies = {OpenedRecord{text.slice(0, 9)}, PromiseRecord{{4, 2}},
+  const std::vector<LogBody> bodies = {OpenedRecord{text.slice(0, 9)},
+                                       PromiseRecord{{4, 2}},
                                        AcceptedRecord{7, {{4, 2}, wire::EntryKind::kCommand, text.slice(0, 5), text}},
-                                       DecidedRecord{7, 2},            CheckpointRecord{6, 5, 4},
-                                       ReleasedRecord{2},              RemovedRecord{}};
+                                       DecidedRecord{7, 2},
+                                       CheckpointRecord{6, 5, 4},
+                                       ReleasedRecord{2},
+                                       RemovedRecord{}};
   const wal::SegmentHeader header{fuzz::kLogIdentity, 1, 1U << 16};
   for (const bool together : {false, true}) {
     std::string segment(wal::encode_header(header).text());

@@ -181,8 +181,7 @@ int main(void) {
     } else if (strcmp(word, "close") == 0) {
       say(juxmem_close(grid));
       grid = NULL;
-    } else if (!memory_command(word, numbers[0], numbers[1]) &&
-               !block_command(word, numbers[0], numbers[1], numbers[2])) {
+    } else if (!memory_command(word, numbers[0], numbers[1]) && !block_command(word, numbers[0], numbers[1], numbers[2])) {
       fprintf(stderr, "section_tool: unknown command: %s", line);
       return 2;
     }

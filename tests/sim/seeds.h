@@ -9,8 +9,8 @@ namespace juxmem::sim {
 
 // What one seed's run showed.
 struct SeedOutcome {
-  std::string violation;  // empty: nothing was wrong
-  std::string trace;      // what happened, line by line; kept only when asked for
+  std::string violation;   // empty: nothing was wrong
+  std::string trace;       // what happened, line by line; kept only when asked for
   bool caught_up = false;  // a member that was left behind got the state from another one
 };
 

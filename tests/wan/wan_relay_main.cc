@@ -58,7 +58,8 @@ class Relay {
     ifreq request = {};
     std::strncpy(request.ifr_name, "wan0", IFNAMSIZ - 1);
     request.ifr_flags = IFF_TUN | IFF_NO_PI;
-    if (end.device < 0 || ioctl(end.device, TUNSETIFF, &request) != 0) return complain("cannot make a TUN device in " + name_space);
+    if (end.device < 0 || ioctl(end.device, TUNSETIFF, &request) != 0)
+      return complain("cannot make a TUN device in " + name_space);
     in_addr parsed = {};
     if (inet_pton(AF_INET, address.c_str(), &parsed) != 1) return complain("no IPv4 address: " + address);
     by_address_[parsed.s_addr] = ends_.size();

@@ -59,7 +59,7 @@ enum juxmem_error {
 #define JUXMEM_C_NAME(NAME, name, number, text) JUXMEM_##NAME = number,
   JUXMEM_ERRORS(JUXMEM_C_NAME)
 #undef JUXMEM_C_NAME
-  JUXMEM_ERROR_END_ = 255
+      JUXMEM_ERROR_END_ = 255
 };
 
 typedef struct juxmem_grid juxmem_grid;
@@ -74,9 +74,9 @@ typedef struct juxmem_options {
   size_t struct_size;
   int64_t call_limit_ms;          /* time limit of calls that take none; default 30000 */
   uint64_t embedded_memory_bytes; /* memory of an embedded provider; default 1 GiB */
-  const char* key_file;           /* the key that lets this process into the grid (juxmem key new); default NULL: the file that
-                                     the environment variable JUXMEM_KEY_FILE names, if any. Not needed for the daemon on this
-                                     machine, nor for grids without a key. */
+  /* The key that lets this process into the grid (juxmem key new); default NULL: the file that the environment variable
+   * JUXMEM_KEY_FILE names, if any. Not needed for the daemon on this machine, nor for grids without a key. */
+  const char* key_file;
 } juxmem_options;
 
 JUXMEM_API void juxmem_options_init(juxmem_options* options);
@@ -102,9 +102,11 @@ typedef enum juxmem_consistency {
 } juxmem_consistency;
 
 typedef enum juxmem_durability {
-  JUXMEM_MEMORY = 0, /* acknowledged when a quorum of the copies holds it in memory */
-  JUXMEM_DISK = 1    /* when a quorum has it on stable storage: what a release has acknowledged is there again after all providers were
-                      * killed and started again. Only on providers that have a data folder (juxmemd --data) */
+  /* Acknowledged when a quorum of the copies holds it in memory. */
+  JUXMEM_MEMORY = 0,
+  /* When a quorum has it on stable storage: what a release has acknowledged is there again after all providers were killed and
+   * started again. Only on providers that have a data folder (juxmemd --data). */
+  JUXMEM_DISK = 1
 } juxmem_durability;
 
 /* Start from juxmem_attr_init(): one site, one copy, strict, memory. */
@@ -114,7 +116,7 @@ typedef struct juxmem_attr {
   uint32_t nodes_per_site; /* on how many nodes of each */
   juxmem_consistency consistency;
   juxmem_durability durability;
-  const void* meta;        /* up to 64 KiB kept with the block for those who look it up; may be NULL */
+  const void* meta; /* up to 64 KiB kept with the block for those who look it up; may be NULL */
   size_t meta_bytes;
 } juxmem_attr;
 
@@ -135,7 +137,7 @@ JUXMEM_API int juxmem_free(juxmem_grid* grid, juxmem_id id);
 
 typedef struct juxmem_stat_info {
   uint64_t size;
-  uint64_t version;      /* grows with every release that changed the block; 0 = never written */
+  uint64_t version; /* grows with every release that changed the block; 0 = never written */
   uint32_t sites;
   uint32_t nodes_per_site;
   size_t meta_bytes;

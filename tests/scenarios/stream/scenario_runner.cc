@@ -69,7 +69,8 @@ class Scenario {
     } else if (verb == "stop") {
       NodeId node = 0;
       words >> node;
-      if (Result<Instance> place = stream(node).propose_stop(now_, read_members(words)); !place) say(to_string(place.error()));
+      if (Result<Instance> place = stream(node).propose_stop(now_, read_members(words)); !place)
+        say(to_string(place.error()));
       carry_out_all(node);
     } else if (verb == "join") {
       NodeId node = 0;
@@ -79,7 +80,10 @@ class Scenario {
     } else if (verb == "cut" || verb == "mend") {
       std::pair<NodeId, NodeId> way;
       words >> way.first >> way.second;
-      if (verb == "cut") cut_.insert(way); else cut_.erase(way);
+      if (verb == "cut")
+        cut_.insert(way);
+      else
+        cut_.erase(way);
     } else if (verb == "crash") {
       NodeId node = 0;
       words >> node;
@@ -113,8 +117,8 @@ class Scenario {
     std::string word;
     while (words >> word) {
       const std::size_t colon = word.find(':');
-      members.push_back({static_cast<NodeId>(std::stoul(word.substr(0, colon))),
-                         static_cast<SiteId>(std::stoul(word.substr(colon + 1)))});
+      members.push_back(
+          {static_cast<NodeId>(std::stoul(word.substr(0, colon))), static_cast<SiteId>(std::stoul(word.substr(colon + 1)))});
     }
     return members;
   }
@@ -176,7 +180,8 @@ class Scenario {
     int count = 0;
     words >> node >> site >> count;
     for (int i = 0; i < count; ++i) {
-      const Result<Instance> place = stream(node).propose(now_, {{}, wire::EntryKind::kCommand, Buffer::copy_of("w"), {}}, site);
+      const Result<Instance> place =
+          stream(node).propose(now_, {{}, wire::EntryKind::kCommand, Buffer::copy_of("w"), {}}, site);
       if (!place) say(fmt::format("refused: {}", to_string(place.error())));
       carry_out_all(node);
       if (i % 2 == 1) pass_one_ms();
@@ -216,7 +221,8 @@ class Scenario {
     for (const RoleChange& role : out.roles) {
       const std::string first_own = role.first_own == 0 ? "" : fmt::format(", first own entry at {}", role.first_own);
       const std::string whom = role.coordinator == 0 ? "nobody" : std::to_string(role.coordinator);
-      say(epoch, fmt::format("{} is {} ({}), coordinator {}{}", node, to_string(role.role), to_string(role.ballot), whom, first_own));
+      say(epoch, fmt::format("{} is {} ({}), coordinator {}{}", node, to_string(role.role), to_string(role.ballot), whom,
+                             first_own));
     }
     for (const DecidedEntry& decided : out.decided) {
       say(epoch, fmt::format("{} decided {} {}", node, decided.instance, describe(decided.entry)));
@@ -224,7 +230,8 @@ class Scenario {
       JUXMEM_CHECK_MSG(!broken, *broken);
       stream.applied(now_, decided.instance);
     }
-    for (const AnsweredRead& read : out.reads) say(epoch, fmt::format("{} answers read {} at {}", node, read.tag, read.instance));
+    for (const AnsweredRead& read : out.reads)
+      say(epoch, fmt::format("{} answers read {} at {}", node, read.tag, read.instance));
     for (Outgoing& outgoing : out.messages) {
       if (cut_.contains({node, outgoing.to})) {
         say(epoch, fmt::format("{} -x {} {}", node, outgoing.to, describe(outgoing.message)));
@@ -259,10 +266,14 @@ class Scenario {
     const StreamStatus status = stream(node).status(now_);
     say(fmt::format("{}: {} of {}, coordinator {}, decided {}, last {}{}", node, to_string(status.role),
                     to_string(status.ballot), status.coordinator, status.decided, status.log_last,
-                    stream(node).serves(now_) ? ", serves" : status.ended ? ", ended" : ""));
+                    stream(node).serves(now_) ? ", serves"
+                    : status.ended            ? ", ended"
+                                              : ""));
   }
 
-  void say(std::uint32_t epoch, const std::string& what) { say(epoch == 1 ? what : fmt::format("epoch {}: {}", epoch, what)); }
+  void say(std::uint32_t epoch, const std::string& what) {
+    say(epoch == 1 ? what : fmt::format("epoch {}: {}", epoch, what));
+  }
   void say(const std::string& what) { transcript_ += fmt::format("> {:>5} {}\n", now_ / ms_to_ns(1), what); }
 
   TimeNs now_ = ms_to_ns(1000);

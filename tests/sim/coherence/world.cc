@@ -98,14 +98,27 @@ void CoherenceWorld::faults() {
   const std::size_t index = random_.below(agents_.size());
   const TimeNs length = random_.between(50, 2500) * kMs;
   switch (random_.below(8)) {
-    case 0: victim.cut_to_until = now_ + length; break;
-    case 1: victim.cut_from_until = now_ + length; break;
-    case 2: victim.cut_to_until = victim.cut_from_until = now_ + length; break;
-    case 3: victim.paused_until = now_ + length; break;
-    case 4: start_agent(index); break;
+    case 0:
+      victim.cut_to_until = now_ + length;
+      break;
+    case 1:
+      victim.cut_from_until = now_ + length;
+      break;
+    case 2:
+      victim.cut_to_until = victim.cut_from_until = now_ + length;
+      break;
+    case 3:
+      victim.paused_until = now_ + length;
+      break;
+    case 4:
+      start_agent(index);
+      break;
     case 5:
-    case 6: depose_coordinator(); break;
-    default: break;
+    case 6:
+      depose_coordinator();
+      break;
+    default:
+      break;
   }
   after(random_.between(50, 900) * kMs, [this] { faults(); });
 }
@@ -192,8 +205,7 @@ void CoherenceWorld::open_session(std::size_t agent, std::uint64_t incarnation, 
     trace(fmt::format("session {} for agent {} life {}", session, agent, incarnation));
     coordinator_->directory.session_opened(session);
     coordinator_->leases.opened(now_, session);
-  } else if (!coordinator_->directory.may_renew(session) ||
-             coordinator_->leases.renew(now_, session) != Renewal::kRenewed) {
+  } else if (!coordinator_->directory.may_renew(session) || coordinator_->leases.renew(now_, session) != Renewal::kRenewed) {
     return;
   }
   to_agent(agent, [this, agent, incarnation, session, sent_at](SimAgent& told) {

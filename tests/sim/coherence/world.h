@@ -79,9 +79,7 @@ class CoherenceWorld {
     TimeNs at = 0;
     std::uint64_t order = 0;
     std::shared_ptr<Action> action;
-    bool operator>(const Event& other) const {
-      return at != other.at ? at > other.at : order > other.order;
-    }
+    bool operator>(const Event& other) const { return at != other.at ? at > other.at : order > other.order; }
   };
 
   // world.cc: time, faults, the coordinator, the log

@@ -29,7 +29,8 @@ void CoherenceWorld::check_step() {
         exclusive += held->mode == Mode::kExclusive ? 1 : 0;
       }
       for (const auto& [token, mode] : held->local.users()) {
-        if (mode > held->mode) return fail(fmt::format("C1: token {} inside {} without owning it", token, block_name(block)));
+        if (mode > held->mode)
+          return fail(fmt::format("C1: token {} inside {} without owning it", token, block_name(block)));
       }
       if (held->local.writer_inside() && held->local.users().size() > 1) {
         return fail(fmt::format("C1: a writer of {} is not alone", block_name(block)));

@@ -20,7 +20,8 @@ std::string_view type_name() {
 }
 
 std::string details(const wire::Accept& m) {
-  return fmt::format("{} {} from {} x{} decided {}", m.stream.group, to_string(m.ballot), m.first, m.entries.size(), m.decided);
+  return fmt::format("{} {} from {} x{} decided {}", m.stream.group, to_string(m.ballot), m.first, m.entries.size(),
+                     m.decided);
 }
 std::string details(const wire::Accepted& m) {
   return fmt::format("{} {} up to {}", m.stream.group, to_string(m.ballot), m.up_to);
@@ -32,7 +33,9 @@ std::string details(const wire::PreVote& m) { return fmt::format("{} round {}", 
 std::string details(const wire::PreVoteReply& m) {
   return fmt::format("{} round {} {} promised {}", m.stream.group, m.round, m.agreed, to_string(m.promised));
 }
-std::string details(const wire::Nack& m) { return fmt::format("{} {} promised {}", m.stream.group, to_string(m.ballot), to_string(m.promised)); }
+std::string details(const wire::Nack& m) {
+  return fmt::format("{} {} promised {}", m.stream.group, to_string(m.ballot), to_string(m.promised));
+}
 std::string details(const wire::Prepare& m) { return fmt::format("{} {}", m.stream.group, to_string(m.ballot)); }
 std::string details(const wire::Promise& m) {
   return fmt::format("{} {} decided {} x{}", m.stream.group, to_string(m.ballot), m.decided, m.entries.size());
@@ -76,7 +79,9 @@ std::string details(const wire::ClientAnswer& m) {
 }
 std::string details(const wire::ClientHello& m) { return fmt::format("{:x}", m.client & 0xFFFF); }
 std::string details(const wire::ClientGoodbye& m) { return fmt::format("{:x}", m.client & 0xFFFF); }
-std::string details(const wire::ClientBeat& m) { return fmt::format("{:x} last {} held {}", m.client & 0xFFFF, m.last, fmt::join(m.held, ",")); }
+std::string details(const wire::ClientBeat& m) {
+  return fmt::format("{:x} last {} held {}", m.client & 0xFFFF, m.last, fmt::join(m.held, ","));
+}
 std::string details(const wire::AgentBeat& m) { return fmt::format("{:x} known {}", m.client & 0xFFFF, m.known); }
 template <typename T>
 std::string details(const T&) {

@@ -90,7 +90,8 @@ void GridChecks::check_holdings(const Provider& provider) {
       const Mode others = owns(other->agent()->holdings(), block);
       const bool together = others == Mode::kNone || (own == Mode::kShared && others == Mode::kShared);
       if (!together) {
-        return world_.fail(fmt::format("C1: nodes {} and {} own {} at once", provider.self(), other->self(), block_name(block)));
+        return world_.fail(
+            fmt::format("C1: nodes {} and {} own {} at once", provider.self(), other->self(), block_name(block)));
       }
     }
   }
@@ -122,7 +123,8 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
   }
   auto [row, is_new] = epoch->second.members.try_emplace(provider.self());
   if (row->second.has_forgotten && !replica.is_kept_on_disk()) {
-    return world_.fail(fmt::format("group {}: node {} takes part in an epoch in which its former life may have voted", number, provider.self()));
+    return world_.fail(fmt::format("group {}: node {} takes part in an epoch in which its former life may have voted",
+                                   number, provider.self()));
   }
   Member& member = row->second;
   if (is_new) {
@@ -139,7 +141,8 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
   member.stream = &stream;
   member.is_able = !replica.is_catching_up() && (!is_newcomer || replica.applied() > 0);
   const ReplicaStats& stats = replica.stats();
-  if (stats.snapshots_refused > 0) return world_.fail(fmt::format("group {}: node {} refused a snapshot", number, provider.self()));
+  if (stats.snapshots_refused > 0)
+    return world_.fail(fmt::format("group {}: node {} refused a snapshot", number, provider.self()));
   // Its state is not whole; whatever it answers is refused.
   if (replica.is_catching_up()) return check_streams(epoch->second);
   if (stats.snapshots_installed != member.installed) {
@@ -151,7 +154,8 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
     member.handed_out = *replica.installed_at();
     member.complete = true;
   }
-  const bool changed = stream.ballot() != member.promised || stream.last() != member.last || replica.applied() != member.handed_out;
+  const bool changed =
+      stream.ballot() != member.promised || stream.last() != member.last || replica.applied() != member.handed_out;
   if (!changed) return;
   member.promised = stream.ballot();
   member.last = stream.last();

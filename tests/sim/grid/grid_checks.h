@@ -51,11 +51,11 @@ class GridChecks {
     Ballot promised;
     Instance last = 0;
     std::uint64_t installed = 0;  // snapshots
-    bool complete = true;  // all it applied was seen; false once it has dropped an entry in the turn that decided it
-    bool is_able = false;  // has the state that the epoch began with
-    bool was_ended = false;  // and if it is kept on disk, it may come back
-    bool may_be_absent = false;  // since before the group was made
-    bool has_forgotten = false;  // what it voted in this epoch: the node has another life now
+    bool complete = true;         // all it applied was seen; false once it has dropped an entry in the turn that decided it
+    bool is_able = false;         // has the state that the epoch began with
+    bool was_ended = false;       // and if it is kept on disk, it may come back
+    bool may_be_absent = false;   // since before the group was made
+    bool has_forgotten = false;   // what it voted in this epoch: the node has another life now
   };
   struct Epoch {
     Epoch(std::vector<StreamMember> list, Instance base);

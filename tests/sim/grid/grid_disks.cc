@@ -20,7 +20,8 @@ void GridSim::choose_disks(std::uint64_t seed) {
   }
   const TimeNs slowest = std::array{2 * kMs, 2 * kMs, 20 * kMs, 100 * kMs}[disk_random_.below(4)];
   for (SimProvider& provider : providers_) {
-    provider.disk = std::make_unique<SimDisk>(SimDiskOptions{.seed = seed * 64 + provider.host, .latency_max_ns = slowest}, disk_clock_);
+    provider.disk =
+        std::make_unique<SimDisk>(SimDiskOptions{.seed = seed * 64 + provider.host, .latency_max_ns = slowest}, disk_clock_);
   }
 }
 

@@ -47,11 +47,15 @@ void GridSim::cause_fault() {
   TimeNs length = is_long ? random_.between(500, 3000) * kMs : random_.between(20, 500) * kMs;
   if (is_long && long_absences_) length += 1500 * kMs;
   switch (random_.below(12)) {
-    case 0: return cut_off(victim.host, true, false, length);
-    case 1: return cut_off(victim.host, false, true, length);
+    case 0:
+      return cut_off(victim.host, true, false, length);
+    case 1:
+      return cut_off(victim.host, false, true, length);
     case 2:
-    case 3: return cut_off(victim.host, true, true, length);
-    case 4: return cut_sites(length);
+    case 3:
+      return cut_off(victim.host, true, true, length);
+    case 4:
+      return cut_sites(length);
     case 5:
     case 6:
       if (victim.env == nullptr) return;
@@ -63,14 +67,17 @@ void GridSim::cause_fault() {
       world_.trace(fmt::format("{} pauses for {} ms", client->env().name(), length / kMs));
       return client->env().pause_until(world_.now() + length);
     }
-    case 8: return crash_client(random_.below(clients_.size()));
-    default: return crash_provider(victim, length);
+    case 8:
+      return crash_client(random_.below(clients_.size()));
+    default:
+      return crash_provider(victim, length);
   }
 }
 
 // One host against all others; what happens inside it goes on.
 void GridSim::cut_off(HostId host, bool to_it, bool from_it, TimeNs length) {
-  world_.trace(fmt::format("host {} cut off{}{} for {} ms", host, to_it ? " inward" : "", from_it ? " outward" : "", length / kMs));
+  world_.trace(
+      fmt::format("host {} cut off{}{} for {} ms", host, to_it ? " inward" : "", from_it ? " outward" : "", length / kMs));
   const auto set = [this, host, to_it, from_it](bool blocked) {
     for (HostId other = 0; other < network_.hosts(); ++other) {
       if (other == host) continue;
@@ -161,7 +168,8 @@ void GridSim::move_some_copy() {
 }
 
 void GridSim::cancel_drains() {
-  for (const SimProvider& provider : providers_) wish(wire::DrainRequest{.tag = 3, .provider = provider.name, .cancel = true});
+  for (const SimProvider& provider : providers_)
+    wish(wire::DrainRequest{.tag = 3, .provider = provider.name, .cancel = true});
 }
 
 void GridSim::heal() {

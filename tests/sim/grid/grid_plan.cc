@@ -16,8 +16,16 @@ struct GridShape {
 
 const std::vector<GridShape>& shapes() {
   static const std::vector<GridShape> all = {
-      {{3}, {3}}, {{3}, {1}}, {{5}, {3}}, {{4, 4}, {3, 0}}, {{5}, {1}},
-      {{3, 3}, {3, 3}}, {{3, 2}, {3, 0}}, {{2, 2, 2}, {1, 1, 1}}, {{1, 1, 1}, {1, 1, 1}}, {{3, 3}, {1, 0}},
+      {{3}, {3}},
+      {{3}, {1}},
+      {{5}, {3}},
+      {{4, 4}, {3, 0}},
+      {{5}, {1}},
+      {{3, 3}, {3, 3}},
+      {{3, 2}, {3, 0}},
+      {{2, 2, 2}, {1, 1, 1}},
+      {{1, 1, 1}, {1, 1, 1}},
+      {{3, 3}, {1, 0}},
   };
   return all;
 }
@@ -46,8 +54,8 @@ void GridSim::choose_grid() {
     // Beside a provider, or on a machine of its own.
     const SimProvider& beside = providers_[random_.below(providers_.size())];
     const bool alone = random_.chance(400'000);
-    client_hosts_.push_back(alone ? network_.add_host(static_cast<std::uint32_t>(random_.below(sites_)), random_.between(-900, 900),
-                                                      random_.between(0, 1000) * kMs)
+    client_hosts_.push_back(alone ? network_.add_host(static_cast<std::uint32_t>(random_.below(sites_)),
+                                                      random_.between(-900, 900), random_.between(0, 1000) * kMs)
                                   : beside.host);
   }
   client_lives_.resize(clients);
@@ -90,7 +98,8 @@ void GridSim::choose_blocks() {
     std::vector<std::uint32_t> per_site(sites_);
     for (const SimProvider& provider : providers_) ++per_site[network_.site_of(provider.host)];
     for (std::uint32_t in_site : per_site) smallest = std::min(smallest, in_site);
-    block.shape.nodes_per_site = random_.chance(700'000) ? smallest : static_cast<std::uint32_t>(1 + random_.below(smallest));
+    block.shape.nodes_per_site =
+        random_.chance(700'000) ? smallest : static_cast<std::uint32_t>(1 + random_.below(smallest));
     // Some sections are larger than one log entry and travel in parts.
     if (random_.chance(long_absences_ ? 100'000 : 40'000)) block.part_bytes = 600 * 1024;
     blocks_.push_back(std::move(block));

@@ -15,7 +15,12 @@ constexpr std::int64_t kHealSoonMs = 5'000;
 }  // namespace
 
 GridSim::GridSim(std::uint64_t seed, bool keep_trace)
-    : world_(seed, keep_trace), random_(world_.random().next()), link_random_(seed), disk_random_(~seed), network_(world_), checks_(world_) {
+    : world_(seed, keep_trace),
+      random_(world_.random().next()),
+      link_random_(seed),
+      disk_random_(~seed),
+      network_(world_),
+      checks_(world_) {
   choose_grid();
   choose_network();
   choose_blocks();
@@ -68,8 +73,8 @@ void GridSim::describe_groups() {
     if (provider.provider == nullptr) continue;
     if (const Agent* agent = provider.provider->agent()) {
       for (const auto& [block, held] : agent->holdings().blocks()) {
-        world_.trace(fmt::format("{} holds {} {} as {}: {} inside, {} waiting, request {}{}", provider.name, block_name(block),
-                                 to_string(held.mode), to_string(held.grant), held.local.users().size(),
+        world_.trace(fmt::format("{} holds {} {} as {}: {} inside, {} waiting, request {}{}", provider.name,
+                                 block_name(block), to_string(held.mode), to_string(held.grant), held.local.users().size(),
                                  held.local.waiters().size(), held.request, held.recalled ? ", recalled" : ""));
       }
     }
@@ -78,8 +83,9 @@ void GridSim::describe_groups() {
                                row.reserved_bytes, row.capacity_bytes));
     }
     for (const wire::CatalogGroup& row : provider.provider->catalog().groups()) {
-      world_.trace(fmt::format("{} knows group {} epoch {} members {} next {} held {} reserved {}", provider.name, row.group, row.epoch,
-                               fmt::join(row.members, " "), fmt::join(row.next, " "), fmt::join(row.held, " "), row.reserved_bytes) +
+      world_.trace(fmt::format("{} knows group {} epoch {} members {} next {} held {} reserved {}", provider.name, row.group,
+                               row.epoch, fmt::join(row.members, " "), fmt::join(row.next, " "), fmt::join(row.held, " "),
+                               row.reserved_bytes) +
                    fmt::format(" vacant {}{}", fmt::join(row.vacant, " "), row.lost ? ", lost" : ""));
     }
     for (GroupId group : provider.provider->groups()) {
@@ -87,7 +93,8 @@ void GridSim::describe_groups() {
       if (replica == nullptr) continue;
       if (const Directory* directory = replica->directory()) {
         for (const auto& [block, record] : directory->records()) {
-          std::string text = fmt::format("directory of {}: {}", block_name(block), directory->recovered() ? "" : "not recovered ");
+          std::string text =
+              fmt::format("directory of {}: {}", block_name(block), directory->recovered() ? "" : "not recovered ");
           for (const auto& [session, holder] : record.holders) {
             text += fmt::format(" {} has {} as {},", session, to_string(holder.mode), to_string(holder.grant));
           }
@@ -99,10 +106,11 @@ void GridSim::describe_groups() {
         }
       }
       const StreamStatus status = replica->stream().status(provider.env->clock().now());
-      world_.trace(fmt::format("{} node {} group {}: {} follows {} ballot {} decided {} applied {} last {} leads {} wakes in {} ms", provider.name,
-                               provider.provider->self(), group, to_string(status.role), status.coordinator,
-                               to_string(status.ballot), status.decided, status.applied, status.log_last, replica->leads(),
-                               (replica->stream().next_wakeup(provider.env->clock().now()) - provider.env->clock().now()) / kMs));
+      world_.trace(
+          fmt::format("{} node {} group {}: {} follows {} ballot {} decided {} applied {} last {} leads {} wakes in {} ms",
+                      provider.name, provider.provider->self(), group, to_string(status.role), status.coordinator,
+                      to_string(status.ballot), status.decided, status.applied, status.log_last, replica->leads(),
+                      (replica->stream().next_wakeup(provider.env->clock().now()) - provider.env->clock().now()) / kMs));
     }
   }
 }
@@ -136,7 +144,8 @@ void GridSim::start_provider(SimProvider& provider) {
 // Managers know each other; others need anybody's address.
 std::vector<std::string> GridSim::contacts_of(const SimProvider& provider) {
   if (!knows_only_itself(provider) && (provider.manager || !joins_anybody_)) return managers_;
-  return {providers_[random_.below(providers_.size())].address, providers_[random_.below(providers_.size())].address, managers_.front()};
+  return {providers_[random_.below(providers_.size())].address, providers_[random_.below(providers_.size())].address,
+          managers_.front()};
 }
 
 // A grid's only first manager may have lost its seat to somebody else: people tell it of others.
@@ -179,7 +188,8 @@ bool GridSim::setup_is_done() const {
 }
 
 bool GridSim::all_finished() const {
-  const bool done = std::ranges::all_of(clients_, [](const auto& client) { return client == nullptr || client->finished(); });
+  const bool done =
+      std::ranges::all_of(clients_, [](const auto& client) { return client == nullptr || client->finished(); });
   return healed_ && finishing_ && done && is_whole();
 }
 

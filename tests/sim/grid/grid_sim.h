@@ -34,9 +34,9 @@ struct SimProvider {
   HostId host = 0;
   bool manager = false;
   std::uint64_t lives = 0;
-  std::unique_ptr<SimDisk> disk;  // in seeds with data folders
+  std::unique_ptr<SimDisk> disk;      // in seeds with data folders
   TimeNs disk_due = SimDisk::kNever;  // when something of it is to complete
-  std::unique_ptr<SimEnv> env;  // empty while it is down
+  std::unique_ptr<SimEnv> env;        // empty while it is down
   std::unique_ptr<Provider> provider;
 };
 
@@ -110,7 +110,7 @@ class GridSim {
   std::uint32_t sites_ = 1;
   TimeNs faults_until_ = 0;
   TimeNs fault_pause_max_ = 0;
-  bool on_disk_ = false;  // all providers have data folders
+  bool on_disk_ = false;         // all providers have data folders
   bool some_in_memory_ = false;  // but not all blocks are kept there
   bool crashes_ = false;
   bool long_absences_ = false;

@@ -43,9 +43,7 @@ class Timeline {
       order.emplace_back(history[i].returned, 2 * i + 1);
     }
     // At one time, calls come first: operations that only touch are taken as concurrent.
-    std::ranges::sort(order, {}, [](const auto& entry) {
-      return std::tuple(entry.first, entry.second % 2, entry.second);
-    });
+    std::ranges::sort(order, {}, [](const auto& entry) { return std::tuple(entry.first, entry.second % 2, entry.second); });
     end_ = 2 * history.size();
     next_.resize(end_ + 1);
     before_.resize(end_ + 1);

@@ -27,7 +27,8 @@ TEST(Linearizability, ConcurrentReadMaySeeEither) {
 }
 
 TEST(Linearizability, ValueMayNotDisappearAgain) {
-  EXPECT_EQ(check_linearizable({write_of(0, 9, {1, 1, 1}), read_of(1, 2, {1, 1, 1}), read_of(3, 4, {0, 0, 0})}), Verdict::kNot);
+  EXPECT_EQ(check_linearizable({write_of(0, 9, {1, 1, 1}), read_of(1, 2, {1, 1, 1}), read_of(3, 4, {0, 0, 0})}),
+            Verdict::kNot);
 }
 
 TEST(Linearizability, PartOfAWriteIsFound) {

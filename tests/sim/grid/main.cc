@@ -2,7 +2,6 @@
 #include "tests/sim/seeds.h"
 
 int main(int argc, char** argv) {
-  return juxmem::sim::seeds_main(argc, argv, "sim", [](std::uint64_t seed, bool keep_trace) {
-    return juxmem::sim::GridSim(seed, keep_trace).run();
-  });
+  return juxmem::sim::seeds_main(
+      argc, argv, "sim", [](std::uint64_t seed, bool keep_trace) { return juxmem::sim::GridSim(seed, keep_trace).run(); });
 }

@@ -10,10 +10,9 @@ SimClient::SimClient(SimWorld& world, SimNetwork& network, HostId host, ClientPl
     : world_(world), network_(network), plan_(std::move(plan)), blocks_(blocks), random_(world.random().next()) {
   const std::string name = fmt::format("client{}", plan_.number);
   env_ = std::make_unique<SimEnv>(network_, host, name, std::string(), world_.random().next());
-  core_ = std::make_unique<ClientCore>(*env_, ClientCore::Options{.addresses = plan_.addresses,
-                                                                  .client = random_.next() | 1,
-                                                                  .program = name,
-                                                                  .timing = plan_.timing});
+  core_ = std::make_unique<ClientCore>(
+      *env_, ClientCore::Options{
+                 .addresses = plan_.addresses, .client = random_.next() | 1, .program = name, .timing = plan_.timing});
   env_->attach(core_.get(), {});
 }
 
@@ -83,7 +82,10 @@ void SimClient::next() {
 
 void SimClient::make_block(SharedBlock& block) {
   begin("malloc " + block.name, some_limit_ms());
-  const AllocateSpec spec{.size_bytes = block.part_bytes * kParts, .shape = block.shape, .durability = block.durability, .meta = Buffer::copy_of(block.name)};
+  const AllocateSpec spec{.size_bytes = block.part_bytes * kParts,
+                          .shape = block.shape,
+                          .durability = block.durability,
+                          .meta = Buffer::copy_of(block.name)};
   core_->allocate(spec, call_limit_ms_, [this, &block](Result<BlockId> id) {
     if (!id) {
       if (!is_allowed(id.error(), "malloc")) return;

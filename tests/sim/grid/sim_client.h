@@ -23,8 +23,8 @@ struct SharedBlock {
   std::uint64_t part_bytes = kPageBytes;
   Shape shape;
   Durability durability = Durability::kMemory;
-  BlockId id = 0;              // 0: not made yet
-  Version version_seen = 0;    // the highest version any finished call has returned
+  BlockId id = 0;            // 0: not made yet
+  Version version_seen = 0;  // the highest version any finished call has returned
   std::deque<HistoryOp> history;
 };
 
@@ -32,10 +32,10 @@ struct ClientPlan {
   std::uint32_t number = 0;
   std::vector<std::string> addresses;
   Timing timing;
-  TimeNs pause_max = 50 * kMs;           // between two calls
-  std::int64_t limit_ms_max = 4000;      // of a call
-  std::uint64_t values = 0;              // where its own values begin
-  std::function<void()> crash;           // ends this life or its agent's
+  TimeNs pause_max = 50 * kMs;       // between two calls
+  std::int64_t limit_ms_max = 4000;  // of a call
+  std::uint64_t values = 0;          // where its own values begin
+  std::function<void()> crash;       // ends this life or its agent's
 };
 
 // What for: one client life: a loop of calls, one at a time, chosen at random.

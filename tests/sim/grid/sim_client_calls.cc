@@ -38,22 +38,25 @@ void SimClient::section(std::size_t number, bool writes, bool try_only, std::int
                    .wants = {{.offset = 0, .size_bytes = size, .have = copy.have, .sink = &copy}}};
   HistoryOp& op = note(block);
   const Version at_least = block.version_seen;
-  core_->acquire(std::move(spec), limit_ms, [this, number, &op, writes, limit_ms, must, at_least](Result<Acquired> acquired) {
-    SharedBlock& block = blocks_[number];
-    if (!acquired) {
-      copies_.erase(number);  // parts of a newer version may have been put
-      if (!is_allowed(acquired.error(), "acquire")) return;
-      if (must) world_.fail(fmt::format("client{}: acquire of {} after healing: {}", plan_.number, block.name, to_string(acquired.error())));
-      return end();
-    }
-    if (!call_was_timely(doing_)) return;
-    copies_[number].have = acquired->version;
-    op.read = parts_of(block, copies_[number], 0, kParts);
-    world_.trace(fmt::format("client{} has {} version {}: {:x} {:x} {:x}", plan_.number, block.name, acquired->version,
-                             op.read[0], op.read[1], op.read[2]));
-    saw_version(block, acquired->version, at_least, "acquire");
-    in_section(number, op, *acquired, writes, limit_ms, must);
-  });
+  core_->acquire(std::move(spec), limit_ms,
+                 [this, number, &op, writes, limit_ms, must, at_least](Result<Acquired> acquired) {
+                   SharedBlock& block = blocks_[number];
+                   if (!acquired) {
+                     copies_.erase(number);  // parts of a newer version may have been put
+                     if (!is_allowed(acquired.error(), "acquire")) return;
+                     if (must)
+                       world_.fail(fmt::format("client{}: acquire of {} after healing: {}", plan_.number, block.name,
+                                               to_string(acquired.error())));
+                     return end();
+                   }
+                   if (!call_was_timely(doing_)) return;
+                   copies_[number].have = acquired->version;
+                   op.read = parts_of(block, copies_[number], 0, kParts);
+                   world_.trace(fmt::format("client{} has {} version {}: {:x} {:x} {:x}", plan_.number, block.name,
+                                            acquired->version, op.read[0], op.read[1], op.read[2]));
+                   saw_version(block, acquired->version, at_least, "acquire");
+                   in_section(number, op, *acquired, writes, limit_ms, must);
+                 });
 }
 
 void SimClient::in_section(std::size_t number, HistoryOp& op, const Acquired& acquired, bool writes, std::int64_t limit_ms,
@@ -108,14 +111,16 @@ void SimClient::settle_section(std::size_t number, HistoryOp& op, const PartValu
   }
   if (wrote) copies_.erase(number);
   if (!is_allowed(version.error(), "release")) return;
-  const bool unknown = version.error().code == Code::kTryAgain || version.error().code == Code::kTimedOut || version.error().code == Code::kLost;
+  const bool unknown = version.error().code == Code::kTryAgain || version.error().code == Code::kTimedOut ||
+                       version.error().code == Code::kLost;
   if (!unknown) {
     op.written = kNoValues;
     op.returned = world_.now();
   }
   // After healing, a section begun before may still turn out lost; a new one may not.
   if (must && version.error().code != Code::kOwnerDead) {
-    world_.fail(fmt::format("client{}: release of {} after healing: {}", plan_.number, block.name, to_string(version.error())));
+    world_.fail(
+        fmt::format("client{}: release of {} after healing: {}", plan_.number, block.name, to_string(version.error())));
   }
   end();
 }
@@ -206,7 +211,8 @@ void SimClient::try_names() {
 // A block of its own: what was written is read, and once freed it is gone.
 void SimClient::try_own_block() {
   begin("malloc of its own", some_limit_ms());
-  const AllocateSpec spec{.size_bytes = 5000, .shape = blocks_.front().shape, .durability = blocks_.front().durability, .meta = {}};
+  const AllocateSpec spec{
+      .size_bytes = 5000, .shape = blocks_.front().shape, .durability = blocks_.front().durability, .meta = {}};
   core_->allocate(spec, call_limit_ms_, [this](Result<BlockId> id) {
     if (!id) {
       if (!is_allowed(id.error(), "malloc")) return;
@@ -230,7 +236,8 @@ void SimClient::on_own_block(BlockId id, std::uint64_t value) {
     if (version) {
       std::uint64_t got = 0;
       std::memcpy(&got, copy->bytes.data() + 4096, 8);
-      const bool rest_is_zero = std::ranges::all_of(std::span(copy->bytes).first(4096), [](std::byte b) { return b == std::byte{}; });
+      const bool rest_is_zero =
+          std::ranges::all_of(std::span(copy->bytes).first(4096), [](std::byte b) { return b == std::byte{}; });
       if (got != value || !rest_is_zero) return world_.fail("a block of its own has another content");
     } else if (!is_allowed(version.error(), "read")) {
       return;
@@ -269,7 +276,8 @@ PartValues SimClient::parts_of(const SharedBlock& block, const Copy& copy, std::
       std::uint64_t value = 0;
       std::memcpy(&value, bytes + word * 8, 8);
       if (value != values[part]) {
-        world_.fail(fmt::format("client{}: part {} of {} mixes {:x} and {:x}", plan_.number, part, block.name, values[part], value));
+        world_.fail(
+            fmt::format("client{}: part {} of {} mixes {:x} and {:x}", plan_.number, part, block.name, values[part], value));
         return values;
       }
     }
@@ -291,8 +299,8 @@ HistoryOp& SimClient::note(SharedBlock& block) {
 // S6 at once: nothing older than what any finished call had seen when this one began.
 void SimClient::saw_version(SharedBlock& block, Version version, Version at_least, const char* what) {
   if (version < at_least) {
-    return world_.fail(fmt::format("S6: client{}: {} of {} gave version {} when {} was known", plan_.number, what, block.name,
-                                   version, at_least));
+    return world_.fail(fmt::format("S6: client{}: {} of {} gave version {} when {} was known", plan_.number, what,
+                                   block.name, version, at_least));
   }
   block.version_seen = std::max(block.version_seen, version);
 }

@@ -60,9 +60,8 @@ void SimNetwork::carry(const SimEnv& from, Route& route, std::shared_ptr<const w
   TimeNs when = world_.now() + delay;
   if (!random.chance(faults_.reorder_ppm)) route.last_arrival = when = std::max(when, route.last_arrival + 1);
   world_.at(when, [this, sender = from.number_, host = from.host_, sender_address = from.address_, address = route.address,
-                   number = route.process, packet = std::move(packet)] {
-    arrive(sender, host, sender_address, address, number, *packet);
-  });
+                   number = route.process,
+                   packet = std::move(packet)] { arrive(sender, host, sender_address, address, number, *packet); });
 }
 
 void SimNetwork::arrive(std::uint64_t sender, HostId sender_host, const std::string& sender_address,
@@ -92,10 +91,12 @@ void SimNetwork::tell_dialers(const std::string& address, HostId host, PeerEvent
     const auto dialed = dialer->dialed_.find(address);
     if (dialed == dialer->dialed_.end() || blocked_[host][dialer->host_] || world_.random().chance(500'000)) continue;
     const TimeNs delay = world_.random().between(1, 100) * kMs;
-    dialer->run_turn([this, number = number, peer = dialed->second, event] {
-      SimEnv* me = process(number);
-      if (me->handler_ != nullptr && me->routes_.contains(peer)) me->handler_->on_peer_event(peer, event);
-    }, delay);
+    dialer->run_turn(
+        [this, number = number, peer = dialed->second, event] {
+          SimEnv* me = process(number);
+          if (me->handler_ != nullptr && me->routes_.contains(peer)) me->handler_->on_peer_event(peer, event);
+        },
+        delay);
   }
 }
 

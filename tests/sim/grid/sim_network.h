@@ -20,10 +20,10 @@ struct NetworkFaults {
   std::uint32_t loss_ppm = 0;
   std::uint32_t duplicate_ppm = 0;
   std::uint32_t reorder_ppm = 0;
-  std::uint32_t late_ppm = 0;   // delayed by up to late_max
+  std::uint32_t late_ppm = 0;  // delayed by up to late_max
   TimeNs delay_min = kMs / 20;
   TimeNs delay_max = kMs;
-  TimeNs wan_delay = 0;         // more between sites
+  TimeNs wan_delay = 0;  // more between sites
   TimeNs late_max = 500 * kMs;
   std::uint32_t codec_ppm = 0;  // goes through the real codec
 };

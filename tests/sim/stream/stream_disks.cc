@@ -82,7 +82,9 @@ void StreamWorld::take_checkpoint(std::size_t index) {
   Node& node = nodes_[index];
   const auto& [epoch, part] = *node.parts.rbegin();
   const auto disk = node.disks.find(epoch);
-  if (disk == node.disks.end() || part.stream->has_ended() || !node.unapplied.empty() || node.end || node.applied < disk->second.base) return;
+  if (disk == node.disks.end() || part.stream->has_ended() || !node.unapplied.empty() || node.end ||
+      node.applied < disk->second.base)
+    return;
   disk->second.base = node.applied;
   disk->second.digest = node.digest;
 }
@@ -135,7 +137,8 @@ void StreamWorld::start_node(std::size_t index) {
   with(index, node.parts.rbegin()->first, [](Stream& stream, TimeNs now) { stream.tick(now); });
   // What it was told of later epochs may not have been stable.
   for (auto later = epochs_.upper_bound(node.disks.rbegin()->first); later != epochs_.end(); ++later) {
-    const bool is_member = std::ranges::find(later->second.members, node.id, &StreamMember::node) != later->second.members.end();
+    const bool is_member =
+        std::ranges::find(later->second.members, node.id, &StreamMember::node) != later->second.members.end();
     if (!is_member) continue;
     schedule(now_ + 1'000'000 * kUs, [this, index, config = later->second.config] { learn(index, config); });
   }

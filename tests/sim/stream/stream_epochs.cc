@@ -36,7 +36,8 @@ void StreamWorld::start_part(std::size_t index, StreamConfig config) {
   part.stream = std::make_unique<Stream>(config);
   // It may have begun this epoch before, and nothing of that was stable.
   if (sync_max_ > 0) epochs_.at(epoch).invariants->on_restarted(node.id, *part.stream, config.base);
-  if (sync_max_ > 0) node.disks[epoch] = Disk{.config = config, .base = config.base, .digest = node.digest, .kept = {}, .held = {}};
+  if (sync_max_ > 0)
+    node.disks[epoch] = Disk{.config = config, .base = config.base, .digest = node.digest, .kept = {}, .held = {}};
   part.config = std::move(config);
   with(index, epoch, [](Stream& stream, TimeNs now) { stream.tick(now); });
 }
@@ -63,10 +64,12 @@ void StreamWorld::end_epoch(std::size_t index) {
     for (const StreamMember& member : config.members) {
       const bool was_member = contains(epochs_.at(number - 1).members, member.node);
       const TimeNs patience = was_member ? 1'000'000 * kUs : 0;  // it will most likely see the end itself
-      schedule(now_ + patience + random_.between(0, 300'000 * kUs), [this, to = index_of(member.node), config] { learn(to, config); });
+      schedule(now_ + patience + random_.between(0, 300'000 * kUs),
+               [this, to = index_of(member.node), config] { learn(to, config); });
     }
   }
-  if (epochs_.at(number).digest != node.digest) fail(fmt::format("S3: node {} begins epoch {} in another state", node.id, number));
+  if (epochs_.at(number).digest != node.digest)
+    fail(fmt::format("S3: node {} begins epoch {} in another state", node.id, number));
   if (!contains(config.members, node.id)) {
     node.reads.clear();
     return;
@@ -92,7 +95,9 @@ void StreamWorld::learn(std::size_t index, StreamConfig config) {
     schedule(now_ + 50'000 * kUs, [this, index, config = std::move(config)] { learn(index, config); });
     return;
   }
-  std::erase_if(node.disks, [&](const auto& row) { return node.parts.contains(row.first) && !node.parts.at(row.first).stream->has_ended(); });
+  std::erase_if(node.disks, [&](const auto& row) {
+    return node.parts.contains(row.first) && !node.parts.at(row.first).stream->has_ended();
+  });
   std::erase_if(node.parts, [](const auto& row) { return !row.second.stream->has_ended(); });
   node.unapplied.clear();
   node.end.reset();
@@ -131,7 +136,8 @@ void StreamWorld::change_members(std::size_t index) {
 bool StreamWorld::is_able(const Node& node, std::uint32_t epoch) const {
   if (node.crashed) return false;
   const auto part = node.parts.find(epoch);
-  if (part != node.parts.end()) return part->second.stream->has_ended() || !part->second.stream->status(clock_of(node)).left_behind;
+  if (part != node.parts.end())
+    return part->second.stream->has_ended() || !part->second.stream->status(clock_of(node)).left_behind;
   if (!node.parts.empty() && node.parts.rbegin()->first > epoch) return false;
   const auto former = node.parts.find(epoch - 1);
   return former == node.parts.end() || former->second.stream->has_ended() ||

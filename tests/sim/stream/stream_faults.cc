@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::int64_t kUs = 1'000;
 
-const std::vector<std::vector<int>> kShapes = {{3}, {3}, {3}, {5}, {1, 1, 1}, {2, 2, 2}, {3, 3, 3}, {1, 3, 3}, {1, 2}, {2, 3}, {2, 1}, {1}, {2}, {4}};
+const std::vector<std::vector<int>> kShapes = {{3},       {3},    {3},    {5},    {1, 1, 1}, {2, 2, 2}, {3, 3, 3},
+                                               {1, 3, 3}, {1, 2}, {2, 3}, {2, 1}, {1},       {2},       {4}};
 
 }  // namespace
 
@@ -23,9 +24,11 @@ void StreamWorld::choose_shape() {
   }
   for (const StreamMember& member : config_.members) nodes_.emplace_back().id = member.node;
   change_ppm_ = std::array{0U, 2'000U, 20'000U}[random_.below(3)];
-  for (std::uint64_t spares = change_ppm_ == 0 ? 0 : random_.below(4); spares > 0; --spares) nodes_.emplace_back().id = node++;
+  for (std::uint64_t spares = change_ppm_ == 0 ? 0 : random_.below(4); spares > 0; --spares)
+    nodes_.emplace_back().id = node++;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].site = i < config_.members.size() ? config_.members[i].site : static_cast<SiteId>(1 + random_.below(shape.size()));
+    nodes_[i].site =
+        i < config_.members.size() ? config_.members[i].site : static_cast<SiteId>(1 + random_.below(shape.size()));
   }
   config_.stream = {7, 1};
   config_.preferred = random_.chance(500'000) ? config_.members[random_.below(config_.members.size())].node : 0;
@@ -66,10 +69,11 @@ void StreamWorld::clients_work() {
 void StreamWorld::client_step() {
   const std::size_t reader = any_node();
   Node& asked = nodes_[reader];
-  if (Stream* stream = present(reader); stream != nullptr && now_ >= asked.paused_until && asked.reads.size() < 1000 && !asked.end &&
-                                        !stream->has_ended()) {
+  if (Stream* stream = present(reader);
+      stream != nullptr && now_ >= asked.paused_until && asked.reads.size() < 1000 && !asked.end && !stream->has_ended()) {
     asked.reads[++tags_] = {acknowledged_};
-    with(reader, asked.parts.rbegin()->first, [tag = tags_](Stream& stream, TimeNs now) { (void)stream.request_read(now, tag); });
+    with(reader, asked.parts.rbegin()->first,
+         [tag = tags_](Stream& stream, TimeNs now) { (void)stream.request_read(now, tag); });
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const Stream* leader = present(i);
@@ -91,7 +95,8 @@ void StreamWorld::client_step() {
       if (still != nullptr && still->is_coordinator() && present(other) != nullptr) {
         const Ballot ballot = still->ballot();
         const Instance decided = nodes_[i].handed_out;
-        with(other, nodes_[other].parts.rbegin()->first, [=](Stream& stream, TimeNs now) { stream.learn_decided(now, ballot, decided); });
+        with(other, nodes_[other].parts.rbegin()->first,
+             [=](Stream& stream, TimeNs now) { stream.learn_decided(now, ballot, decided); });
       }
     }
   }
@@ -143,10 +148,18 @@ void StreamWorld::strike() {
       }
       break;
     }
-    case 4: blocked[target][any_node()] = true; break;
-    case 5: nodes_[target].paused_until = now_ + random_.between(0, 1'500'000 * kUs); break;
-    case 6: crash(target); break;
-    case 7: nodes_[target].hung_until = now_ + random_.between(0, 3'000'000 * kUs); break;
+    case 4:
+      blocked[target][any_node()] = true;
+      break;
+    case 5:
+      nodes_[target].paused_until = now_ + random_.between(0, 1'500'000 * kUs);
+      break;
+    case 6:
+      crash(target);
+      break;
+    case 7:
+      nodes_[target].hung_until = now_ + random_.between(0, 3'000'000 * kUs);
+      break;
     case 9:
       if (sync_max_ == 0) break;
       if (random_.chance(300'000)) {
@@ -159,15 +172,19 @@ void StreamWorld::strike() {
       break;
     case 8:
       if (nodes_[target].parts.empty()) break;
-      with(target, nodes_[target].parts.rbegin()->first, [to = nodes_[victim].id](Stream& stream, TimeNs now) { (void)stream.transfer(now, to); });
+      with(target, nodes_[target].parts.rbegin()->first,
+           [to = nodes_[victim].id](Stream& stream, TimeNs now) { (void)stream.transfer(now, to); });
       if (random_.chance(500'000)) {  // and soon it hears nobody
         schedule(now_ + random_.between(0, 2 * network_.delay_max), [this, target] {
           for (std::size_t i = 0; faults_on_ && i < nodes_.size(); ++i) network_.blocked[i][target] = true;
         });
       }
       break;
-    case 10: nodes_[target].slow_until = now_ + random_.between(0, 2'000'000 * kUs); break;
-    default: break;
+    case 10:
+      nodes_[target].slow_until = now_ + random_.between(0, 2'000'000 * kUs);
+      break;
+    default:
+      break;
   }
   if (random_.chance(400'000)) {
     for (auto& row : blocked) row.assign(nodes_.size(), false);

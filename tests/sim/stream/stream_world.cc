@@ -68,9 +68,7 @@ bool StreamWorld::step() {
   return true;
 }
 
-TimeNs StreamWorld::clock_of(const Node& node) const {
-  return node.clock_offset + now_ + now_ / 1'000'000 * node.clock_ppm;
-}
+TimeNs StreamWorld::clock_of(const Node& node) const { return node.clock_offset + now_ + now_ / 1'000'000 * node.clock_ppm; }
 
 // A paused node takes its inputs in when it goes on.
 void StreamWorld::with(std::size_t index, std::uint32_t epoch, const std::function<void(Stream&, TimeNs)>& input) {
@@ -103,7 +101,8 @@ void StreamWorld::carry_out(std::size_t index, std::uint32_t epoch) {
   for (const AnsweredRead& read : out.reads) check_read(node, read);
   for (const RoleChange& role : out.roles) {
     if (keep_trace_) {
-      note(fmt::format("{} is {} of {} coordinator {}", node.id, to_string(role.role), to_string(role.ballot), role.coordinator));
+      note(fmt::format("{} is {} of {} coordinator {}", node.id, to_string(role.role), to_string(role.ballot),
+                       role.coordinator));
     }
   }
   if (out.mismatch) fail(fmt::format("S3: the digest of node {} differs at {}", node.id, out.mismatch->instance));

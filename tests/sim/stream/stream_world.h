@@ -47,10 +47,10 @@ class StreamWorld {
   // What a node's log has of one epoch, and what waits for it.
   struct Disk {
     StreamConfig config;
-    Instance base = 0;           // the state that the epoch began with, or a later one
+    Instance base = 0;  // the state that the epoch began with, or a later one
     std::uint64_t digest = 0;
-    std::vector<Persist> kept;   // in order
-    std::size_t stable = 0;      // of these
+    std::vector<Persist> kept;                             // in order
+    std::size_t stable = 0;                                // of these
     std::vector<std::pair<std::uint64_t, Outgoing>> held;  // with the mark waited for
   };
   struct Node {
@@ -63,7 +63,7 @@ class StreamWorld {
     std::uint64_t lives = 0;
     TimeNs disk_hung_until = 0;
     TimeNs last_sync_ends = 0;
-    std::optional<StreamEnd> end;         // told by the last part, and not applied yet
+    std::optional<StreamEnd> end;  // told by the last part, and not applied yet
     TimeNs clock_offset = 0;
     std::int64_t clock_ppm = 0;
     TimeNs paused_until = 0;
@@ -79,14 +79,12 @@ class StreamWorld {
     TimeNs at = 0;
     std::uint64_t number = 0;
     std::function<void()> action;
-    bool operator>(const Event& other) const {
-      return at != other.at ? at > other.at : number > other.number;
-    }
+    bool operator>(const Event& other) const { return at != other.at ? at > other.at : number > other.number; }
   };
   struct Network {
     std::uint32_t loss_ppm = 0;
     std::uint32_t repeat_ppm = 0;
-    std::uint32_t late_ppm = 0;   // messages that take up to late_max
+    std::uint32_t late_ppm = 0;  // messages that take up to late_max
     TimeNs delay_min = 0;
     TimeNs delay_max = 0;
     TimeNs late_max = 0;

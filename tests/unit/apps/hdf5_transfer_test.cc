@@ -162,8 +162,10 @@ TEST_F(Hdf5Transfer, NeverWrittenDatasetKeepsItsFillValue) {
   H5Pset_fill_value(properties.get(), H5T_NATIVE_INT, &fill);
   {
     const H5Handle space = space_of({3});
-    const H5Handle dataset(H5Dcreate2(file_, "filled", H5T_STD_I32LE, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT), H5Dclose);
-    const H5Handle zeros(H5Dcreate2(file_, "zeros", H5T_STD_I32LE, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+    const H5Handle dataset(
+        H5Dcreate2(file_, "filled", H5T_STD_I32LE, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT), H5Dclose);
+    const H5Handle zeros(H5Dcreate2(file_, "zeros", H5T_STD_I32LE, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                         H5Dclose);
   }
   ASSERT_TRUE(import());
   for (const auto& [name, expected] : {std::pair{"data/filled", 7}, std::pair{"data/zeros", 0}}) {
@@ -181,7 +183,8 @@ TEST_F(Hdf5Transfer, UnsupportedTypesAreNamedAndTheRestIsTaken) {
     const H5Handle text(H5Tcopy(H5T_C_S1), H5Tclose);
     H5Tset_size(text.get(), H5T_VARIABLE);
     const H5Handle space = space_of({1});
-    const H5Handle dataset(H5Dcreate2(file_, "stories", text.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+    const H5Handle dataset(H5Dcreate2(file_, "stories", text.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                           H5Dclose);
   }
   const auto imported = import();
   ASSERT_TRUE(imported) << to_string(imported.error());

@@ -23,8 +23,14 @@ TEST(LocalSites, WithoutNumberIsOneProvider) {
 
 TEST(LocalSites, WhatIsWrongIsNamed) {
   const std::pair<const char*, const char*> kWrong[] = {
-      {"", "no site"},     {"rennes:0", "rennes:0"}, {"rennes:x", "rennes:x"}, {"rennes:3x", "rennes:3x"},
-      {"a:1,a:2", "twice"}, {"a b:1", "a b"},         {":3", "''"},             {"a:40,b:40", "80"},
+      {"", "no site"},
+      {"rennes:0", "rennes:0"},
+      {"rennes:x", "rennes:x"},
+      {"rennes:3x", "rennes:3x"},
+      {"a:1,a:2", "twice"},
+      {"a b:1", "a b"},
+      {":3", "''"},
+      {"a:40,b:40", "80"},
   };
   for (const auto& [text, expected] : kWrong) {
     const auto sites = parse_sites(text);

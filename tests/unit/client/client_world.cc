@@ -90,8 +90,7 @@ void ClientWorld::refuse(const std::string& address, std::uint64_t request, Code
 
 SectionId ClientWorld::hold(const std::string& address, BlockId block, std::uint64_t agent_section, Version version) {
   Kept<Acquired> acquired;
-  core_->acquire({.block = block, .mode = Mode::kExclusive, .try_only = false, .wants = {}}, 10'000,
-                 acquired.completion());
+  core_->acquire({.block = block, .mode = Mode::kExclusive, .try_only = false, .wants = {}}, 10'000, acquired.completion());
   flush();
   const auto requests = take<wire::AcquireRequest>(address);
   EXPECT_EQ(requests.size(), 1U);

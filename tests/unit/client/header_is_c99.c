@@ -1,7 +1,6 @@
 /* Compiles only while the public header is plain C99 and complete in itself. */
 #include <juxmem/juxmem.h>
 
-
 const char* juxmem_header_symbols(int i);
 
 const char* juxmem_header_symbols(int i) {

@@ -25,7 +25,8 @@ class DirectoryTest : public testing::Test {
     for (SessionId session : {kAnn, kBob, kCid}) directory_->session_opened(session);
   }
   void request(SessionId session, Mode mode, std::uint64_t number, bool try_only = false) {
-    directory_->on_request(now_, {.block = kBlock, .session = session, .mode = mode, .request = number, .try_only = try_only});
+    directory_->on_request(now_,
+                           {.block = kBlock, .session = session, .mode = mode, .request = number, .try_only = try_only});
   }
   void yield(SessionId session, const Grant& grant, Mode keep) {
     directory_->on_yield(now_, {.block = kBlock, .session = session, .grant = grant, .keep = keep});

@@ -182,7 +182,8 @@ TEST_F(HoldingsTest, NobodyIsLetInAfterTheLeaseUntilItIsRegained) {
   Holdings holdings(timing_);
   holdings.session_opened(0, kGroup, kSession, 100);
   holdings.acquire(0, {.block = kBlock, .mode = Mode::kExclusive, .token = 1, .deadline = kForever});
-  holdings.on_granted(0, {.block = kBlock, .session = kSession, .mode = Mode::kExclusive, .request = 1, .grant = {{1, 1}, 1}});
+  holdings.on_granted(0,
+                      {.block = kBlock, .session = kSession, .mode = Mode::kExclusive, .request = 1, .grant = {{1, 1}, 1}});
   holdings.release(50, 1);
   holdings.take_output();
   holdings.acquire(150, {.block = kBlock, .mode = Mode::kExclusive, .token = 2, .deadline = kForever});
@@ -264,7 +265,8 @@ TEST_F(HoldingsTest, UnknownBlockRefusesAllWaiters) {
   acquire(1, Mode::kExclusive);
   acquire(2, Mode::kShared);
   take();
-  holdings_.on_granted(now_, {.block = kBlock, .session = kSession, .request = requests_[0].request, .code = Code::kNotFound});
+  holdings_.on_granted(now_,
+                       {.block = kBlock, .session = kSession, .request = requests_[0].request, .code = Code::kNotFound});
   take();
   ASSERT_EQ(answers_.size(), 2U);
   EXPECT_EQ(answers_[0].code, Code::kNotFound);

@@ -36,7 +36,9 @@ std::string describe(const wire::Granted& m) {
   if (m.code != Code::kOk) return fmt::format("refused #{} {}", m.request, name_of(m.code));
   return fmt::format("granted #{} {} as {} version {}", m.request, to_string(m.mode), to_string(m.grant), m.version);
 }
-std::string describe(const wire::Recall& m) { return fmt::format("recall {} keep {}", to_string(m.grant), to_string(m.keep)); }
+std::string describe(const wire::Recall& m) {
+  return fmt::format("recall {} keep {}", to_string(m.grant), to_string(m.keep));
+}
 std::string describe(const wire::Reregister& m) { return fmt::format("reregister under {}", to_string(m.ballot)); }
 
 class Scenario {

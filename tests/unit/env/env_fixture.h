@@ -89,7 +89,8 @@ class RealEnvTest : public testing::Test {
 
   // Runs until this is the last event told.
   bool comes_to(Party& party, PeerId peer, PeerEvent event) {
-    return run_until([&] { return !party.recorder.events.empty() && party.recorder.events.back() == std::pair(peer, event); });
+    return run_until(
+        [&] { return !party.recorder.events.empty() && party.recorder.events.back() == std::pair(peer, event); });
   }
 
   TempDir temp_;

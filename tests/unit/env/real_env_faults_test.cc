@@ -198,7 +198,8 @@ TEST_F(RealEnvFaults, ConnectionThatComesBackIsTold) {
     }));
   }
   EXPECT_TRUE(run_until([&] {
-    return std::ranges::find(client.recorder.events, std::pair(peer, PeerEvent::kReconnected)) != client.recorder.events.end();
+    return std::ranges::find(client.recorder.events, std::pair(peer, PeerEvent::kReconnected)) !=
+           client.recorder.events.end();
   }));
 }
 

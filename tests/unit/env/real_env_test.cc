@@ -171,9 +171,7 @@ TEST_F(RealEnvTest, LaterTimerReplacesTheEarlierOne) {
   EXPECT_EQ(one.recorder.timers, 0);
 }
 
-TEST_F(RealEnvTest, RandomNumbersDifferBetweenLives) {
-  EXPECT_NE(dialer().env->random(), dialer().env->random());
-}
+TEST_F(RealEnvTest, RandomNumbersDifferBetweenLives) { EXPECT_NE(dialer().env->random(), dialer().env->random()); }
 
 }  // namespace
 }  // namespace juxmem

@@ -15,7 +15,10 @@ class CatalogMovesTest : public testing::Test {
     for (const char* name : {"a", "b", "c", "d", "e"}) {
       catalog_.join(++now_, {.name = name, .site = "s", .address = name, .incarnation = 1, .capacity_bytes = 100 * kMiB});
     }
-    group_ = catalog_.create_group(++now_, {.shape = {1, 3}, .durability = Durability::kMemory, .prefer = 2, .reserve_bytes = 10 * kMiB}).number;
+    group_ = catalog_
+                 .create_group(++now_,
+                               {.shape = {1, 3}, .durability = Durability::kMemory, .prefer = 2, .reserve_bytes = 10 * kMiB})
+                 .number;
   }
   ~CatalogMovesTest() override { catalog_.check_invariants(); }
 
@@ -91,7 +94,8 @@ TEST_F(CatalogMovesTest, IntentsThatCannotBeAreRefused) {
   EXPECT_EQ(move({2, 3, 3}).code, Code::kInvalid);
   EXPECT_EQ(move({2, 3, 99}).code, Code::kInvalid);
   EXPECT_EQ(catalog_.move_group(++now_, {.group = 77, .epoch = 1, .next = {2}}).code, Code::kInvalid);
-  catalog_.create_group(++now_, {.shape = {1, 1}, .durability = Durability::kMemory, .prefer = 5, .reserve_bytes = 95 * kMiB});
+  catalog_.create_group(++now_,
+                        {.shape = {1, 1}, .durability = Durability::kMemory, .prefer = 5, .reserve_bytes = 95 * kMiB});
   EXPECT_EQ(move({2, 3, 5}).code, Code::kNoSpace);
   EXPECT_TRUE(row().next.empty());
 }

@@ -26,8 +26,14 @@ class CatalogSeatsTest : public testing::Test {
 
   wire::JoinProvider life(NodeId node, std::uint64_t incarnation) {
     const std::string name = "p" + std::to_string(node);
-    return {.name = name, .site = "a", .address = "tcp://" + name, .incarnation = incarnation, .capacity_bytes = 1000, .node = node,
-            .store = node * 100, .whole = true};
+    return {.name = name,
+            .site = "a",
+            .address = "tcp://" + name,
+            .incarnation = incarnation,
+            .capacity_bytes = 1000,
+            .node = node,
+            .store = node * 100,
+            .whole = true};
   }
   GroupId make_group(std::uint32_t copies, Durability durability) {
     const wire::CreateGroup create{.shape = {1, copies}, .durability = durability, .prefer = 2, .reserve_bytes = 100};
@@ -37,7 +43,8 @@ class CatalogSeatsTest : public testing::Test {
   const wire::CatalogGroup& row(GroupId group) { return catalog_.groups().at(group); }
   void next_epoch(GroupId group) {
     const wire::CatalogGroup& now = row(group);
-    EXPECT_EQ(catalog_.group_moved(++instance_, {.group = group, .epoch = now.epoch + 1, .members = now.members}).code, Code::kOk);
+    EXPECT_EQ(catalog_.group_moved(++instance_, {.group = group, .epoch = now.epoch + 1, .members = now.members}).code,
+              Code::kOk);
   }
 
   Catalog catalog_{1, {}, Durability::kDisk};
@@ -116,7 +123,8 @@ TEST_F(CatalogSeatsTest, HealerLetsGroupsPassTheEpochsOfVacantSeats) {
   const Timing timing;
   Healer healer(timing);
   for (std::uint32_t epoch = 1; epoch <= 2; ++epoch) {
-    const std::vector<wire::MoveGroup> moves = healer.tick(epoch * 60'000'000'000, catalog_.providers(), catalog_.groups(), catalog_.root());
+    const std::vector<wire::MoveGroup> moves =
+        healer.tick(epoch * 60'000'000'000, catalog_.providers(), catalog_.groups(), catalog_.root());
     ASSERT_EQ(moves.size(), 1U);
     EXPECT_EQ(moves.front().next, row(group).members);
     ASSERT_EQ(catalog_.move_group(++instance_, moves.front()).code, Code::kOk);

@@ -200,7 +200,8 @@ TEST(Catalog, NamesAreListedByPrefixInPieces) {
   ASSERT_EQ(first.rows.size(), 2U);
   EXPECT_EQ(first.tag, 5U);
   EXPECT_TRUE(first.more);
-  wire::NamesReply rest = catalog.read_names({.tag = 6, .name = "b/", .list = true, .after = first.rows[1].name, .limit = 2});
+  wire::NamesReply rest =
+      catalog.read_names({.tag = 6, .name = "b/", .list = true, .after = first.rows[1].name, .limit = 2});
   ASSERT_EQ(rest.rows.size(), 1U);
   EXPECT_EQ(rest.rows[0].name, "b/3");
   EXPECT_FALSE(rest.more);
@@ -227,19 +228,26 @@ wire::Reply random_command(Catalog& catalog, Instance instance, Random& random) 
       const std::string name = "p" + std::to_string(random.below(8));
       return catalog.join(instance, provider(name, "site" + std::to_string(random.below(3)), 1 + random.below(3)));
     }
-    case 1: return catalog.leave(instance, {.node = node});
-    case 2: return catalog.set_state(instance, {.node = node, .up = random.below(3) != 0});
+    case 1:
+      return catalog.leave(instance, {.node = node});
+    case 2:
+      return catalog.set_state(instance, {.node = node, .up = random.below(3) != 0});
     case 3:
       return catalog.create_group(instance, group_of(static_cast<std::uint32_t>(1 + random.below(3)),
                                                      static_cast<std::uint32_t>(1 + random.below(2)), node, bytes));
-    case 4: return catalog.reserve(instance, {.group = group, .bytes = bytes});
-    case 5: return catalog.unreserve(instance, {.group = group, .bytes = bytes, .at = instance});
+    case 4:
+      return catalog.reserve(instance, {.group = group, .bytes = bytes});
+    case 5:
+      return catalog.unreserve(instance, {.group = group, .bytes = bytes, .at = instance});
     case 6: {
       const std::uint64_t up_to = random.below(instance);
-      return catalog.settle(instance, {.group = group, .at = random.below(instance + 5), .up_to = up_to, .quota_bytes = bytes});
+      return catalog.settle(instance,
+                            {.group = group, .at = random.below(instance + 5), .up_to = up_to, .quota_bytes = bytes});
     }
-    case 7: return catalog.publish_name({"n" + std::to_string(random.below(20)), make_block_id(group, 1 + random.below(4))});
-    default: return catalog.unpublish_name({"n" + std::to_string(random.below(20))});
+    case 7:
+      return catalog.publish_name({"n" + std::to_string(random.below(20)), make_block_id(group, 1 + random.below(4))});
+    default:
+      return catalog.unpublish_name({"n" + std::to_string(random.below(20))});
   }
 }
 
@@ -304,14 +312,15 @@ TEST(Catalog, ManyOpenReservationsAreKeptAsFew) {
 class ReservationProperty : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(ReservationProperty, RootNeverHasLessThanTheGroupMayUse) {
-  SCOPED_TRACE("replay: groups_test --gtest_filter='*RootNeverHasLessThanTheGroupMayUse/" + std::to_string(GetParam()) + "'");
+  SCOPED_TRACE("replay: groups_test --gtest_filter='*RootNeverHasLessThanTheGroupMayUse/" + std::to_string(GetParam()) +
+               "'");
   Random random(GetParam());
   Catalog catalog = two_sites_of_three();
   Instance root = 20;
   Instance at = 0;
   std::uint64_t quota = 0;
   std::uint64_t open_from = 0;
-  std::vector<wire::Reserve> unspent;          // group: the number, bytes
+  std::vector<wire::Reserve> unspent;  // group: the number, bytes
   std::vector<wire::Unreserve> giving_back;
   std::vector<wire::SettleQuota> settling;
   const auto take = [&random](auto& list) {
@@ -334,7 +343,8 @@ TEST_P(ReservationProperty, RootNeverHasLessThanTheGroupMayUse) {
         break;
       case 2:
         if (unspent.empty()) break;
-        if (const wire::Reserve spent = take(unspent); spent.group >= open_from && random.below(4) != 0) quota += spent.bytes;
+        if (const wire::Reserve spent = take(unspent); spent.group >= open_from && random.below(4) != 0)
+          quota += spent.bytes;
         break;
       case 3:
         giving_back.push_back({.group = 1, .bytes = std::min(bytes, quota), .at = at});

@@ -18,8 +18,13 @@ class HealerTest : public testing::Test {
   void make(const std::string& sites) {
     for (std::size_t i = 0; i < sites.size(); ++i) {
       const auto node = static_cast<NodeId>(i + 1);
-      providers_[node] = {.node = node, .name = "p" + std::to_string(node), .site = std::string(1, sites[i]), .address = "x",
-                          .incarnation = 1, .capacity_bytes = 1000, .reserved_bytes = 0};
+      providers_[node] = {.node = node,
+                          .name = "p" + std::to_string(node),
+                          .site = std::string(1, sites[i]),
+                          .address = "x",
+                          .incarnation = 1,
+                          .capacity_bytes = 1000,
+                          .reserved_bytes = 0};
     }
   }
   wire::CatalogGroup& add_group(Nodes members, std::uint64_t reserved = 10) {

@@ -16,13 +16,18 @@ class RebalanceTest : public testing::Test {
   // One provider of 1000 bytes per letter, which is its site.
   void make(const std::string& sites) {
     for (std::size_t i = 0; i < sites.size(); ++i) {
-      providers_.push_back({.node = static_cast<NodeId>(i + 1), .name = "p" + std::to_string(i + 1), .site = std::string(1, sites[i]),
-                            .address = "x", .incarnation = 1, .capacity_bytes = 1000});
+      providers_.push_back({.node = static_cast<NodeId>(i + 1),
+                            .name = "p" + std::to_string(i + 1),
+                            .site = std::string(1, sites[i]),
+                            .address = "x",
+                            .incarnation = 1,
+                            .capacity_bytes = 1000});
     }
   }
   wire::CatalogGroup& add(std::vector<NodeId> members, std::uint64_t bytes) {
     for (NodeId node : members) providers_[node - 1].reserved_bytes += bytes;
-    groups_.push_back({.group = static_cast<GroupId>(groups_.size() + 1), .members = std::move(members), .reserved_bytes = bytes});
+    groups_.push_back(
+        {.group = static_cast<GroupId>(groups_.size() + 1), .members = std::move(members), .reserved_bytes = bytes});
     return groups_.back();
   }
   std::vector<PlannedMove> plan() const { return plan_rebalance(providers_, groups_); }
@@ -88,8 +93,8 @@ TEST_F(RebalanceTest, MoveKeepsTheShape) {
   wire::CatalogGroup& group = add({1, 3}, 10);
   group.shape = {2, 1};
   EXPECT_EQ(move(group, 1, 2), Code::kOk);
-  EXPECT_EQ(move(group, 1, 5), Code::kOk);                // a whole site moves
-  EXPECT_EQ(move(group, 1, 4), Code::kImpossibleShape);   // two copies in one site
+  EXPECT_EQ(move(group, 1, 5), Code::kOk);               // a whole site moves
+  EXPECT_EQ(move(group, 1, 4), Code::kImpossibleShape);  // two copies in one site
   group.shape = {1, 2};
   EXPECT_EQ(move(group, 1, 5), Code::kImpossibleShape);
 }

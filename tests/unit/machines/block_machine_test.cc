@@ -12,8 +12,8 @@ namespace {
 
 TEST(BlockMachine, AllocateMakesAZeroedBlock) {
   BlockRig rig;
-  const Applied applied = rig.run(
-      wire::Allocate{.size_bytes = 10'000, .added_quota_bytes = 1U << 20, .meta = Buffer::copy_of("double[10]")});
+  const Applied applied =
+      rig.run(wire::Allocate{.size_bytes = 10'000, .added_quota_bytes = 1U << 20, .meta = Buffer::copy_of("double[10]")});
   ASSERT_EQ(applied.reply.code, Code::kOk);
   const BlockId block = applied.reply.block;
   EXPECT_EQ(group_of(block), kGroup);
@@ -68,8 +68,7 @@ TEST(BlockMachine, FreeGivesMemoryBackAndNeverReusesTheSlot) {
 TEST(BlockMachine, PublishChangesBytesAndVersions) {
   BlockRig rig;
   const BlockId block = rig.allocate(3 * kPageBytes);
-  const Applied applied =
-      rig.run(wire::Publish{block, grant(1), {{10, 3}, {2 * kPageBytes, 2}}}, Buffer::copy_of("abcde"));
+  const Applied applied = rig.run(wire::Publish{block, grant(1), {{10, 3}, {2 * kPageBytes, 2}}}, Buffer::copy_of("abcde"));
   ASSERT_EQ(applied.reply.code, Code::kOk);
   EXPECT_EQ(applied.reply.version, rig.instance);
   EXPECT_EQ(applied.changed, block);
@@ -344,7 +343,8 @@ TEST(BlockMachine, ReservationsOnceClosedStayClosed) {
 TEST(BlockMachine, ReadGivesOnlyPagesNewerThanKnown) {
   BlockRig rig;
   const BlockId block = rig.allocate(8 * kPageBytes);
-  const Version first = rig.run(wire::Publish{block, grant(1), {{0, 8 * kPageBytes}}}, bytes(8 * kPageBytes, 'a')).reply.version;
+  const Version first =
+      rig.run(wire::Publish{block, grant(1), {{0, 8 * kPageBytes}}}, bytes(8 * kPageBytes, 'a')).reply.version;
   const Version second = rig.run(wire::Publish{block, grant(1), {{3 * kPageBytes, 1}}}, bytes(1, 'b')).reply.version;
   const wire::PagesReply pages = rig.read(block, 0, 8 * kPageBytes, first);
   EXPECT_EQ(pages.version, second);
@@ -401,13 +401,19 @@ TEST(BlockMachine, OffsetsAboveFourGiBWork) {
   const SessionId session = machine.apply(1, wire::Command{.op = {}, .action = wire::OpenSession{1, 1}}, {}).reply.session;
   constexpr std::uint64_t kSize = (6ULL << 30) + 3;
   const BlockId block =
-      machine.apply(2, wire::Command{{session, 0, 1}, wire::Allocate{.size_bytes = kSize, .added_quota_bytes = 8ULL << 30, .meta = {}}}, {})
+      machine
+          .apply(2,
+                 wire::Command{{session, 0, 1},
+                               wire::Allocate{.size_bytes = kSize, .added_quota_bytes = 8ULL << 30, .meta = {}}},
+                 {})
           .reply.block;
   const std::uint64_t offset = (5ULL << 30) + 77;
   const Applied published =
-      machine.apply(3, wire::Command{{session, 0, 2}, wire::Publish{block, grant(1), {{offset, 2}, {kSize - 1, 1}}}}, Buffer::copy_of("abc"));
+      machine.apply(3, wire::Command{{session, 0, 2}, wire::Publish{block, grant(1), {{offset, 2}, {kSize - 1, 1}}}},
+                    Buffer::copy_of("abc"));
   ASSERT_EQ(published.reply.code, Code::kOk);
-  const wire::PagesReply pages = machine.read_pages({.block = block, .tag = 0, .offset = 1, .size_bytes = kSize - 1}, 1U << 20);
+  const wire::PagesReply pages =
+      machine.read_pages({.block = block, .tag = 0, .offset = 1, .size_bytes = kSize - 1}, 1U << 20);
   ASSERT_EQ(pages.ranges.size(), 2U);
   EXPECT_EQ(pages.data[0].text().substr(77, 2), "ab");
   EXPECT_EQ(pages.data[1].text(), std::string_view("\0\0c", 3));
@@ -418,7 +424,8 @@ TEST(BlockMachine, DestroyedMachineGivesItsMemoryBack) {
   {
     BlockMachine machine(kGroup, arena);
     machine.apply(1, wire::Command{.op = {}, .action = wire::OpenSession{1, 1}}, {});
-    machine.apply(2, wire::Command{{1, 0, 1}, wire::Allocate{.size_bytes = 9999, .added_quota_bytes = 1U << 20, .meta = {}}}, {});
+    machine.apply(2, wire::Command{{1, 0, 1}, wire::Allocate{.size_bytes = 9999, .added_quota_bytes = 1U << 20, .meta = {}}},
+                  {});
     EXPECT_EQ(arena.used_bytes(), 3 * kPageBytes);
   }
   EXPECT_EQ(arena.used_bytes(), 0U);

@@ -173,7 +173,8 @@ TEST_P(MachineProperty, ModelAndTwinAgreeAtEveryStep) {
     for (const auto& [block, content] : model.content) {
       ASSERT_EQ(machine.find(block)->version, model.version.contains(block) ? model.version[block] : 0);
       if (instance % 50 != 0 && applied.changed != block) continue;
-      const wire::PagesReply pages = machine.read_pages({.block = block, .tag = 0, .offset = 0, .size_bytes = kBlockBytes}, ~0ULL);
+      const wire::PagesReply pages =
+          machine.read_pages({.block = block, .tag = 0, .offset = 0, .size_bytes = kBlockBytes}, ~0ULL);
       std::string held(kBlockBytes, '\0');
       for (std::size_t i = 0; i < pages.ranges.size(); ++i) {
         held.replace(pages.ranges[i].offset, pages.ranges[i].size_bytes, pages.data[i].text());
@@ -192,13 +193,15 @@ std::map<BlockId, wire::PagesReply> pages_of_all(const BlockMachine& machine) {
   std::map<BlockId, wire::PagesReply> pages;
   for (std::uint64_t slot = 1; slot <= 40; ++slot) {
     const BlockId block = make_block_id(kGroup, slot);
-    if (machine.find(block)) pages[block] = machine.read_pages({.block = block, .tag = 0, .offset = 0, .size_bytes = kBlockBytes}, ~0ULL);
+    if (machine.find(block))
+      pages[block] = machine.read_pages({.block = block, .tag = 0, .offset = 0, .size_bytes = kBlockBytes}, ~0ULL);
   }
   return pages;
 }
 
 TEST_P(SnapshotProperty, RestoredMachineIsTheOneThatWasAndGoesOnLikeIt) {
-  SCOPED_TRACE("replay: machines_test --gtest_filter='*RestoredMachineIsTheOneThatWasAndGoesOnLikeIt/" + std::to_string(GetParam()) + "'");
+  SCOPED_TRACE("replay: machines_test --gtest_filter='*RestoredMachineIsTheOneThatWasAndGoesOnLikeIt/" +
+               std::to_string(GetParam()) + "'");
   Generator generator(GetParam());
   Random random(GetParam() + 1000);
   PageArena arena = *PageArena::create(kArenaBytes);
@@ -212,8 +215,10 @@ TEST_P(SnapshotProperty, RestoredMachineIsTheOneThatWasAndGoesOnLikeIt) {
   const auto apply = [&](bool is_later) {
     const Step step = generator.next(++instance, machine.sessions().live());
     machine.apply(instance, step.command, step.data);
-    if (is_later) later.push_back(step);
-    else twin.apply(instance, step.command, step.data);
+    if (is_later)
+      later.push_back(step);
+    else
+      twin.apply(instance, step.command, step.data);
   };
   for (std::uint64_t i = 1 + random.below(600); i > 0; --i) apply(false);
   if (random.chance(500'000)) machine.open_snapshot();  // an older one that nobody reads

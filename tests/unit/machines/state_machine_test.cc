@@ -34,7 +34,8 @@ TEST(StateMachine, DigestsOfInstallTravel) {
 TEST(StateMachine, EntriesThatAreNoCommandsOnlyMoveThePlace) {
   BlockRig rig;
   for (const auto kind : {wire::EntryKind::kNoop, wire::EntryKind::kDigest, wire::EntryKind::kStop}) {
-    const Applied applied = rig.machine.apply(++rig.instance, {.ballot = {}, .kind = kind, .command = bytes(8, 'x'), .data = {}});
+    const Applied applied =
+        rig.machine.apply(++rig.instance, {.ballot = {}, .kind = kind, .command = bytes(8, 'x'), .data = {}});
     EXPECT_FALSE(applied.executed);
     EXPECT_EQ(rig.machine.applied(), rig.instance);
   }

@@ -1,6 +1,5 @@
 #include "consistency/paxos/acceptor.h"
 
-
 #include <gtest/gtest.h>
 
 #include <string>

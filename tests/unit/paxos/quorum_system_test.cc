@@ -91,9 +91,7 @@ TEST(QuorumSystem, StrangersHaveNoPlace) {
   EXPECT_EQ(quorums.index_of(0), std::nullopt);
 }
 
-TEST(QuorumSystemDeathTest, ANodeTwiceAborts) {
-  EXPECT_DEATH(QuorumSystem({{1, 1}, {1, 2}}), "invariant broken");
-}
+TEST(QuorumSystemDeathTest, ANodeTwiceAborts) { EXPECT_DEATH(QuorumSystem({{1, 1}, {1, 2}}), "invariant broken"); }
 
 }  // namespace
 }  // namespace juxmem

@@ -52,7 +52,8 @@ TEST(StreamOnDisk, PromiseIsGivenToKeepBeforeItIsSent) {
   const StreamOutput output = stream.take();
   ASSERT_TRUE(output.persist.promised.has_value());
   EXPECT_EQ(*output.persist.promised, stream.ballot());
-  EXPECT_TRUE(std::ranges::all_of(output.messages, [](const Outgoing& outgoing) { return outgoing.first == Durable::kState; }));
+  EXPECT_TRUE(
+      std::ranges::all_of(output.messages, [](const Outgoing& outgoing) { return outgoing.first == Durable::kState; }));
 }
 
 TEST(StreamOnDisk, CoordinatorWhoseStorageHangsGivesItsRoleUp) {
@@ -87,8 +88,11 @@ TEST(StreamOnDisk, RecoveredMemberIsBoundByTheLeaseItHadGranted) {
 }
 
 TEST(StreamOnDisk, RecoveredMemberHandsOutWhatItsStateLacksAndTellsTheRest) {
-  const auto entry = [](const std::string& text) { return wire::Entry{{5, 2}, wire::EntryKind::kCommand, Buffer::copy_of(text), {}}; };
-  HardState state{.promised = {5, 2}, .base = 1, .entries = {entry("b"), entry("c"), entry("d")}, .decided = 3, .applied = 2};
+  const auto entry = [](const std::string& text) {
+    return wire::Entry{{5, 2}, wire::EntryKind::kCommand, Buffer::copy_of(text), {}};
+  };
+  HardState state{
+      .promised = {5, 2}, .base = 1, .entries = {entry("b"), entry("c"), entry("d")}, .decided = 3, .applied = 2};
   Stream stream(kept_on_disk({{1, 1}, {2, 1}, {3, 1}}), std::move(state));
   stream.tick(kStart);
   const StreamOutput output = stream.take();

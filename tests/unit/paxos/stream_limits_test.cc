@@ -24,7 +24,10 @@ TEST(StreamLimits, UndecidedEntriesAreBounded) {
   Code code = Code::kOk;
   for (int i = 0; i < 10 && code == Code::kOk; ++i) {
     const auto place = cluster.propose(1, "x");
-    if (place) ++taken; else code = place.error().code;
+    if (place)
+      ++taken;
+    else
+      code = place.error().code;
   }
   EXPECT_EQ(taken, 4);
   EXPECT_EQ(code, Code::kOverloaded);
@@ -40,7 +43,8 @@ TEST(StreamLimits, BatchesKeepToTheirBounds) {
   StreamCluster cluster(config);
   std::size_t largest = 0;
   cluster.on_message = [&](NodeId, const Outgoing& outgoing) {
-    if (const auto* accept = std::get_if<wire::Accept>(&outgoing.message)) largest = std::max(largest, accept->entries.size());
+    if (const auto* accept = std::get_if<wire::Accept>(&outgoing.message))
+      largest = std::max(largest, accept->entries.size());
   };
   cluster.start();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(cluster.propose(1, "x"));

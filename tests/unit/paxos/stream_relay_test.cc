@@ -52,13 +52,9 @@ double far_bytes_per_byte(std::int64_t relay_ms) {
   return static_cast<double>(far) / static_cast<double>(proposed);
 }
 
-TEST(StreamRelay, EntriesCrossOnceToEachRemoteSite) {
-  EXPECT_EQ(far_bytes_per_byte(50), 2.0);
-}
+TEST(StreamRelay, EntriesCrossOnceToEachRemoteSite) { EXPECT_EQ(far_bytes_per_byte(50), 2.0); }
 
-TEST(StreamRelay, SwitchedOffEntriesCrossOnceToEachReplica) {
-  EXPECT_EQ(far_bytes_per_byte(0), 6.0);
-}
+TEST(StreamRelay, SwitchedOffEntriesCrossOnceToEachReplica) { EXPECT_EQ(far_bytes_per_byte(0), 6.0); }
 
 TEST(StreamRelay, OneAnswerComesBackFromEachSite) {
   StreamCluster cluster(nine(50));

@@ -94,7 +94,8 @@ int moves(std::int64_t follow_ms, SiteId one, SiteId other, NodeId& at_last) {
       if (!cluster[node].is_coordinator()) continue;
       if (node != leader) ++moved;
       leader = node;
-      (void)cluster[node].propose(cluster.now(), {{}, wire::EntryKind::kCommand, Buffer::copy_of("a"), {}}, ms % 2 == 0 ? one : other);
+      (void)cluster[node].propose(cluster.now(), {{}, wire::EntryKind::kCommand, Buffer::copy_of("a"), {}},
+                                  ms % 2 == 0 ? one : other);
     }
     cluster.run(1);
   }

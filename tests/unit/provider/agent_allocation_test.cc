@@ -207,7 +207,8 @@ TEST(Allocation, RefusedAndRepeatedAllocationsDoNotCount) {
 void reserve_in_vain(AgentWorld& world, std::uint64_t bytes) {
   world.root().execute(wire::Command{.op = {}, .action = wire::OpenSession{.node = 9, .incarnation = 9}});
   const OpId op{.session = world.root().applied(), .slot = 0, .counter = 1};
-  ASSERT_EQ(world.root().execute(wire::Command{.op = op, .action = wire::Reserve{.group = 1, .bytes = bytes}}).code, Code::kOk);
+  ASSERT_EQ(world.root().execute(wire::Command{.op = op, .action = wire::Reserve{.group = 1, .bytes = bytes}}).code,
+            Code::kOk);
 }
 
 TEST(QuotaSettler, ReservationThatNobodySpendsGoesBack) {
@@ -281,8 +282,8 @@ TEST(AgentNames, PublishedNameIsFoundListedAndRemoved) {
   EXPECT_EQ(world.call(wire::NameRequest{.name = "map/a", .block = a}).code, Code::kOk);
   EXPECT_EQ(world.call(wire::NameRequest{.name = "map/b", .block = b}).code, Code::kOk);
   EXPECT_EQ(world.call(wire::NameRequest{.name = "map/a", .block = b}).code, Code::kNameTaken);
-  const wire::ClientAnswer found = world.call(wire::LookupRequest{.name = "map/a", .list = false, .after = {}, .limit = 0},
-                                              5000, kOther);
+  const wire::ClientAnswer found =
+      world.call(wire::LookupRequest{.name = "map/a", .list = false, .after = {}, .limit = 0}, 5000, kOther);
   EXPECT_EQ(found.code, Code::kOk);
   EXPECT_EQ(found.block, a);
   const wire::ClientAnswer list = world.call(wire::LookupRequest{.name = "map/", .list = true, .after = {}, .limit = 1});
@@ -291,7 +292,8 @@ TEST(AgentNames, PublishedNameIsFoundListedAndRemoved) {
   EXPECT_EQ(list.blocks[0], a);
   EXPECT_TRUE(list.more);
   EXPECT_EQ(world.call(wire::NameRequest{.name = "map/a", .block = 0}).code, Code::kOk);
-  EXPECT_EQ(world.call(wire::LookupRequest{.name = "map/a", .list = false, .after = {}, .limit = 0}).code, Code::kNoSuchName);
+  EXPECT_EQ(world.call(wire::LookupRequest{.name = "map/a", .list = false, .after = {}, .limit = 0}).code,
+            Code::kNoSuchName);
 }
 
 TEST(AgentNames, BlockThatDoesNotExistGetsNoName) {

@@ -66,8 +66,7 @@ class Link : public GroupLinkEvents {
     Link& owner;
   };
   struct Lazy {
-    Lazy(Link& owner, AgentWorld& world)
-        : host(owner), link(host, world.timing, owner.timers, owner, kRootGroup) {}
+    Lazy(Link& owner, AgentWorld& world) : host(owner), link(host, world.timing, owner.timers, owner, kRootGroup) {}
     GroupLink& get() { return link; }
     Host host;
     GroupLink link;

@@ -17,9 +17,10 @@ class AgentSectionsTest : public testing::Test {
   }
   StandInGroup& group() { return world.group(group_of(block)); }
   std::uint64_t ask_for_lock(std::uint64_t client) {
-    return world.ask(wire::AcquireRequest{
-                         .block = block, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0},
-                     5000, client);
+    return world.ask(
+        wire::AcquireRequest{
+            .block = block, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0},
+        5000, client);
   }
 
   AgentWorld world;
@@ -114,8 +115,12 @@ TEST_F(Section, UnknownBlockIsNotFound) {
 }
 
 TEST_F(Section, RangeBeyondTheEndIsRefusedAndTheLockIsFree) {
-  const wire::ClientAnswer refused = world.call(wire::AcquireRequest{
-      .block = block, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = kPageBytes, .size_bytes = 3 * kPageBytes});
+  const wire::ClientAnswer refused = world.call(wire::AcquireRequest{.block = block,
+                                                                     .mode = Mode::kExclusive,
+                                                                     .try_only = false,
+                                                                     .have = 0,
+                                                                     .offset = kPageBytes,
+                                                                     .size_bytes = 3 * kPageBytes});
   EXPECT_EQ(refused.code, Code::kOutOfRange);
   EXPECT_EQ(world.acquire(block).code, Code::kOk);
 }
@@ -277,8 +282,9 @@ TEST_F(Section, CancelOfAGrantedAcquireLetsGo) {
 TEST_F(Section, CancelThatOvertakesItsRequestStopsIt) {
   const std::uint64_t cancelled = 1000;
   world.ask(wire::CancelRequest{.cancelled = cancelled});
-  world.ask_as(cancelled, wire::AcquireRequest{
-                              .block = block, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0});
+  world.ask_as(cancelled,
+               wire::AcquireRequest{
+                   .block = block, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0});
   world.run();
   EXPECT_EQ(world.answer(cancelled).code, Code::kTimedOut);
   EXPECT_EQ(world.agent->stats().sections_open, 0U);
@@ -294,8 +300,10 @@ TEST_F(Section, BlockOfAGroupTheCatalogDoesNotHaveYetIsWaitedFor) {
   const std::uint64_t stat = world.ask(wire::StatRequest{.block = elsewhere});
   const std::uint64_t acquire = world.ask(wire::AcquireRequest{
       .block = elsewhere, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0});
-  const std::uint64_t others = world.ask(wire::AcquireRequest{
-      .block = elsewhere, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0}, 5000, kOther);
+  const std::uint64_t others = world.ask(
+      wire::AcquireRequest{
+          .block = elsewhere, .mode = Mode::kExclusive, .try_only = false, .have = 0, .offset = 0, .size_bytes = 0},
+      5000, kOther);
   world.pass(300);
   EXPECT_EQ(world.answered(stat), 0U);
   world.ask(wire::CancelRequest{.cancelled = acquire});
@@ -340,9 +348,9 @@ TEST_F(Section, OutcomeOfAnotherAgentsOperationComesFromTheGroup) {
   const SessionId session = group().applied();
   const OpId done{.session = session, .slot = 0, .counter = 1};
   const OpId never{.session = session, .slot = 1, .counter = 1};
-  group().execute(wire::Command{.op = done,
-                                .action = wire::Publish{.block = block, .grant = {}, .ranges = {wire::Range{0, 2}}}},
-                  Buffer::copy_of("ab"));
+  group().execute(
+      wire::Command{.op = done, .action = wire::Publish{.block = block, .grant = {}, .ranges = {wire::Range{0, 2}}}},
+      Buffer::copy_of("ab"));
   const wire::ClientAnswer executed = world.call(wire::OutcomeRequest{.block = block, .op = done});
   EXPECT_EQ(executed.code, Code::kOk);
   EXPECT_EQ(executed.version, group().blocks().find(block)->version);
@@ -368,7 +376,8 @@ TEST_F(Section, OneShotWriteAndReadAreOneRequestEach) {
 }
 
 TEST_F(Section, NextOneShotWriteIsTheOperationItsClientKnows) {
-  const wire::ClientAnswer first = world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
+  const wire::ClientAnswer first =
+      world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
   ASSERT_EQ(world.operations_told.size(), 1U);
   const wire::ClientAnswer second =
       world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("2"), .op = first.op});
@@ -380,7 +389,8 @@ TEST_F(Section, NextOneShotWriteIsTheOperationItsClientKnows) {
 }
 
 TEST_F(Section, OneShotWriteUnderAnOperationThatIsNotItsClientsDoesNotHappen) {
-  const wire::ClientAnswer first = world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
+  const wire::ClientAnswer first =
+      world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
   wire::WriteRequest stolen{.block = block, .offset = 0, .data = Buffer::copy_of("2"), .op = first.op};
   EXPECT_EQ(world.call(stolen, 5000, kOther).code, Code::kOwnerDead);
   EXPECT_EQ(world.content(block, 0, 1), "1");
@@ -389,7 +399,8 @@ TEST_F(Section, OneShotWriteUnderAnOperationThatIsNotItsClientsDoesNotHappen) {
 }
 
 TEST_F(Section, OperationThatAClientLeavesBehindNeverHappens) {
-  const wire::ClientAnswer first = world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
+  const wire::ClientAnswer first =
+      world.call(wire::WriteRequest{.block = block, .offset = 0, .data = Buffer::copy_of("1"), .op = {}});
   world.agent->on_client(AgentWorld::kClient, wire::ClientMessage(wire::ClientGoodbye{.client = AgentWorld::kClient}));
   world.run();
   const OpOutcome outcome = group().sessions().outcome(first.op);

@@ -12,7 +12,11 @@ void StandInGroup::receive(NodeId at, NodeId from, wire::GroupMessage message) {
   if (silent) return;
   if (at != leader && !std::holds_alternative<wire::ReadPages>(message)) {
     std::uint64_t tag = 0;
-    std::visit([&](auto& m) { if constexpr (requires { m.tag; }) tag = m.tag; }, message);
+    std::visit(
+        [&](auto& m) {
+          if constexpr (requires { m.tag; }) tag = m.tag;
+        },
+        message);
     return send_(at, wire::Redirect{.group = group_, .tag = tag, .coordinator = leader, .epoch = 1});
   }
   std::visit([&](auto& m) { serve(from, m); }, message);
@@ -56,19 +60,21 @@ void StandInGroup::serve(NodeId, wire::Outcome& m) {
   wire::Executed executed;
   executed.group = group_;
   executed.tag = m.tag;
-  if (outcome.state == OutcomeState::kExecuted) executed.reply = *outcome.reply;
-  else executed.reply.code = outcome.state == OutcomeState::kNever ? Code::kOwnerDead : Code::kStale;
+  if (outcome.state == OutcomeState::kExecuted)
+    executed.reply = *outcome.reply;
+  else
+    executed.reply.code = outcome.state == OutcomeState::kNever ? Code::kOwnerDead : Code::kStale;
   send_(leader, std::move(executed));
 }
 
 void StandInGroup::serve(NodeId, wire::RenewSession& m) {
   if (!renews) return;
   send_(leader, wire::SessionRenewed{.group = group_,
-                                          .session = m.session,
-                                          .sent_at = m.sent_at,
-                                          .alive = machine_->sessions().is_alive(m.session),
-                                          .ballot = ballot,
-                                          .lease_ms = Timing{}.agent_lease_ms});
+                                     .session = m.session,
+                                     .sent_at = m.sent_at,
+                                     .alive = machine_->sessions().is_alive(m.session),
+                                     .ballot = ballot,
+                                     .lease_ms = Timing{}.agent_lease_ms});
 }
 
 void StandInGroup::serve(NodeId, wire::RequestOwnership& m) {
@@ -102,9 +108,8 @@ void StandInGroup::serve(NodeId, wire::ReadCatalogVersion& m) {
 void StandInGroup::serve(NodeId, wire::WatchBlock& m) {
   const auto block = blocks().find(m.block);
   if (block && block->version <= m.than) return watches_.push_back(m);
-  send_(leader, wire::BlockChanged{.block = m.block,
-                                        .version = block ? block->version : 0,
-                                        .code = block ? Code::kOk : Code::kNotFound});
+  send_(leader, wire::BlockChanged{
+                    .block = m.block, .version = block ? block->version : 0, .code = block ? Code::kOk : Code::kNotFound});
 }
 
 // ---- AgentWorld ---------------------------------------------------------------------------------------------------
@@ -114,8 +119,7 @@ AgentWorld::AgentWorld(std::uint32_t providers, std::uint64_t capacity_bytes)
   const auto send = [this](NodeId from, wire::GroupMessage message) {
     in_flight_.push_back(InFlight{.to_agent = true, .from = from, .to = kSelf, .message = std::move(message)});
   };
-  groups_[kRootGroup] =
-      std::make_unique<StandInGroup>(kRootGroup, std::make_unique<CatalogMachine>(1), NodeId{1}, send);
+  groups_[kRootGroup] = std::make_unique<StandInGroup>(kRootGroup, std::make_unique<CatalogMachine>(1), NodeId{1}, send);
   for (std::uint32_t i = 1; i <= providers; ++i) {
     const std::string name = "p" + std::to_string(i);
     root().execute(wire::Command{.op = {},
@@ -189,11 +193,14 @@ void AgentWorld::run() {
     GroupId group = kRootGroup;
     std::visit(
         [&](auto& m) {
-          if constexpr (requires { m.group; }) group = m.group;
-          else if constexpr (requires { m.block; }) group = group_of(m.block);
+          if constexpr (requires { m.group; })
+            group = m.group;
+          else if constexpr (requires { m.block; })
+            group = group_of(m.block);
         },
         one.message);
-    if (const auto it = groups_.find(group); it != groups_.end()) it->second->receive(one.to, one.from, std::move(one.message));
+    if (const auto it = groups_.find(group); it != groups_.end())
+      it->second->receive(one.to, one.from, std::move(one.message));
     update_catalog();
   }
 }
@@ -271,7 +278,8 @@ wire::ClientAnswer AgentWorld::acquire(BlockId block, Mode mode, std::uint64_t c
               5000, client);
 }
 
-wire::ReleaseRequest AgentWorld::changes(std::uint64_t section, BlockId block, std::uint64_t offset, const std::string& text) {
+wire::ReleaseRequest AgentWorld::changes(std::uint64_t section, BlockId block, std::uint64_t offset,
+                                         const std::string& text) {
   wire::ReleaseRequest release;
   release.section = section;
   release.block = block;

@@ -43,11 +43,11 @@ class StandInGroup : public LocalReplica {
   void learn_decided(const Ballot&, Instance) override {}
   wire::PagesReply read_pages(const wire::ReadPages& request) override { return blocks().read_pages(request, 1U << 20); }
 
-  NodeId leader;               // others redirect to it
-  bool silent = false;         // receives nothing
-  int answers_lost = 0;        // so many Executed from now on get lost
-  bool grants = true;          // off: ownership requests wait
-  bool renews = true;          // off: leases are not renewed
+  NodeId leader;                // others redirect to it
+  bool silent = false;          // receives nothing
+  int answers_lost = 0;         // so many Executed from now on get lost
+  bool grants = true;           // off: ownership requests wait
+  bool renews = true;           // off: leases are not renewed
   std::uint64_t proposals = 0;  // received
   Ballot ballot{.round = 1, .node = 1};
   std::vector<wire::RequestOwnership> requests;

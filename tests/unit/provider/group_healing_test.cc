@@ -29,14 +29,18 @@ class HealingTest : public testing::Test {
   }
 
   void make_group(std::uint32_t copies) {
-    wire::CreateGroup create{.shape = {1, copies}, .durability = Durability::kMemory, .prefer = grid_.provider(1).self(), .reserve_bytes = 1U << 20};
+    wire::CreateGroup create{.shape = {1, copies},
+                             .durability = Durability::kMemory,
+                             .prefer = grid_.provider(1).self(),
+                             .reserve_bytes = 1U << 20};
     group_ = execute(0, kRootGroup, root_session_, create, ++root_counter_).number;
     ASSERT_TRUE(grid_.run_until([&] { return grid_.leader_of(group_) >= 0; }));
     block_ = execute(1, group_, open(1, group_), wire::Allocate{.size_bytes = 8192, .added_quota_bytes = 1U << 20}).block;
     ASSERT_NE(block_, 0U);
   }
 
-  wire::Reply execute(std::size_t provider, GroupId group, SessionId session, wire::Action action, std::uint64_t counter = 1) {
+  wire::Reply execute(std::size_t provider, GroupId group, SessionId session, wire::Action action,
+                      std::uint64_t counter = 1) {
     wire::Propose request;
     request.group = group;
     request.tag = ++tag_;
@@ -44,7 +48,8 @@ class HealingTest : public testing::Test {
     send(provider, request);
     std::optional<wire::Executed> executed;
     EXPECT_TRUE(grid_.run_until([&] {
-      return (executed = listener_.take<wire::Executed>([&](const auto& answer) { return answer.tag == request.tag; })).has_value();
+      return (executed = listener_.take<wire::Executed>([&](const auto& answer) { return answer.tag == request.tag; }))
+          .has_value();
     }));
     return executed ? executed->reply : wire::Reply{};
   }
@@ -86,7 +91,8 @@ class HealingTest : public testing::Test {
     send(0, request);
     std::optional<wire::AdminReply> reply;
     EXPECT_TRUE(grid_.run_until([&] {
-      return (reply = listener_.take<wire::AdminReply>([&](const auto& answer) { return answer.tag == request.tag; })).has_value();
+      return (reply = listener_.take<wire::AdminReply>([&](const auto& answer) { return answer.tag == request.tag; }))
+          .has_value();
     }));
     return reply.value_or(wire::AdminReply{});
   }
@@ -169,7 +175,8 @@ TEST_F(HealingTest, GroupServesWhileItsNewMemberCatchesUp) {
   const NodeId leader = row().members.front();
   const NodeId target = free_node();
   grid_.cut_off(index_of(target));
-  ASSERT_EQ(ask(wire::MoveRequest{.tag = 0, .group = group_, .from = name_of(leader), .to = name_of(target)}).code, Code::kOk);
+  ASSERT_EQ(ask(wire::MoveRequest{.tag = 0, .group = group_, .from = name_of(leader), .to = name_of(target)}).code,
+            Code::kOk);
   grid_.run_for(1000);
   EXPECT_EQ(row().epoch, 1U);
   EXPECT_EQ(grid_.leader_of(group_), static_cast<int>(index_of(leader)));

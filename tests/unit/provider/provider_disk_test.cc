@@ -34,7 +34,8 @@ class ProviderDiskTest : public testing::Test {
   }
 
   void give_empty_folder(std::size_t index) {
-    auto made = std::make_unique<sim::SimDisk>(sim::SimDiskOptions{.seed = index + 1, .latency_max_ns = 200'000}, grid_.node(index).clock());
+    auto made = std::make_unique<sim::SimDisk>(sim::SimDiskOptions{.seed = index + 1, .latency_max_ns = 200'000},
+                                               grid_.node(index).clock());
     sim::SimDisk* disk = made.get();
     grid_.use_disk(index, {disk, [disk] { return disk->next_due(); }, [disk] { disk->deliver_due(); },
                            [disk] { disk->crash(sim::Crash::kPower); }});
@@ -43,7 +44,8 @@ class ProviderDiskTest : public testing::Test {
 
   void make_group(std::uint32_t copies, Durability durability) {
     const std::size_t root = lead(kRootGroup);
-    wire::CreateGroup create{.shape = {1, copies}, .durability = durability, .prefer = grid_.provider(1).self(), .reserve_bytes = 1U << 20};
+    wire::CreateGroup create{
+        .shape = {1, copies}, .durability = durability, .prefer = grid_.provider(1).self(), .reserve_bytes = 1U << 20};
     group_ = execute(root, kRootGroup, open(root, kRootGroup), create).number;
     const std::size_t leader = lead(group_);
     session_ = open(leader, group_);

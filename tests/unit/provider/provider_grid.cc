@@ -122,7 +122,8 @@ bool ProviderGrid::step(TimeNs limit) {
   flights_.pop_back();
   now_ = flight.at;
   GridNode& to = *nodes_[flight.to];
-  if (to.handler_ == nullptr || to.life_ != flight.to_life || cut_.contains(flight.to) || cut_.contains(flight.from)) return true;
+  if (to.handler_ == nullptr || to.life_ != flight.to_life || cut_.contains(flight.to) || cut_.contains(flight.from))
+    return true;
   to.handler_->on_packet(flight.from + 1, std::move(flight.packet));
   to.handler_->end_turn();
   return true;

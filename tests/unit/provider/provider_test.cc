@@ -83,7 +83,8 @@ TEST(Provider, ASilentProviderIsCalledDownAndUpAgain) {
   grid.cut_off(3);
   EXPECT_TRUE(grid.run_until([&] { return !grid.provider(0).catalog().is_up(node); }));
   grid.heal(3);
-  EXPECT_TRUE(grid.run_until([&] { return grid.provider(0).catalog().is_up(node) && grid.provider(3).catalog().is_up(node); }));
+  EXPECT_TRUE(
+      grid.run_until([&] { return grid.provider(0).catalog().is_up(node) && grid.provider(3).catalog().is_up(node); }));
 }
 
 TEST(Provider, TheSecondOfANameTakesTheFirstsPlace) {

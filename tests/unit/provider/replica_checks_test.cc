@@ -30,7 +30,8 @@ TEST(AgentsCommand, RangesThatDoNotFitTheDataAreRefused) {
 }
 
 TEST(AgentsCommand, MoreDataThanAnEntryMayHaveIsTooBig) {
-  const auto refused = check_agents_command(kGroup, kAgent, publish({{0, wire::kEntryBytesMax + 1}}), wire::kEntryBytesMax + 1);
+  const auto refused =
+      check_agents_command(kGroup, kAgent, publish({{0, wire::kEntryBytesMax + 1}}), wire::kEntryBytesMax + 1);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kTooBig);
 }
@@ -58,8 +59,8 @@ TEST(AgentsCommand, WhatOnlyCoordinatorsSayIsRefused) {
 
 TEST(AgentsCommand, OperationsNeedANumberAndSessionsTheirOwner) {
   EXPECT_FALSE(check_agents_command(kGroup, kAgent, {OpId{}, wire::Free{make_block_id(kGroup, 1)}}, 0));
-  EXPECT_FALSE(check_agents_command(
-      kGroup, kAgent, {OpId{5, wire::kSlotsPerSessionMax, 1}, wire::Free{make_block_id(kGroup, 1)}}, 0));
+  EXPECT_FALSE(check_agents_command(kGroup, kAgent,
+                                    {OpId{5, wire::kSlotsPerSessionMax, 1}, wire::Free{make_block_id(kGroup, 1)}}, 0));
   EXPECT_TRUE(check_agents_command(kGroup, kAgent, {OpId{}, wire::OpenSession{kAgent, 7}}, 0));
   EXPECT_FALSE(check_agents_command(kGroup, kAgent, {OpId{}, wire::OpenSession{kAgent + 1, 7}}, 0));
   EXPECT_FALSE(check_agents_command(kGroup, kAgent, {OpId{}, wire::OpenSession{kAgent, 7}}, 1));

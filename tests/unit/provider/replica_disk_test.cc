@@ -142,7 +142,8 @@ class ReplicaDisk : public testing::Test, public ReplicaHost, public JournalList
     }
     const std::optional<CheckpointId> checkpoint = found->second.checkpoint;
     recovery = std::make_unique<GroupRecovery>(
-        journal->checkpoints(), kGroup, std::move(found->second), maker()(), [this, checkpoint](Result<RestoredGroup> restored) {
+        journal->checkpoints(), kGroup, std::move(found->second), maker()(),
+        [this, checkpoint](Result<RestoredGroup> restored) {
           if (!restored) {
             trouble = restored.error();
             return;

@@ -81,7 +81,8 @@ TEST_F(RootSeatsTest, DrainedManagersGiveTheirSeatsAway) {
   wish(wire::DrainRequest{.tag = 2, .provider = "p1"});
   wish(wire::DrainRequest{.tag = 3, .provider = "p2"});
   ASSERT_TRUE(grid_.run_until([&] {
-    return std::ranges::all_of(std::set<std::size_t>{0, 1, 2, 3, 4, 5}, [&](std::size_t i) { return managers(i) == std::set<std::size_t>{3, 4, 5}; });
+    return std::ranges::all_of(std::set<std::size_t>{0, 1, 2, 3, 4, 5},
+                               [&](std::size_t i) { return managers(i) == std::set<std::size_t>{3, 4, 5}; });
   }));
   EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(kRootGroup) >= 3; }));
 }

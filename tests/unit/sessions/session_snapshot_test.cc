@@ -87,7 +87,8 @@ TEST(SessionSnapshot, ExpiredSessionsAreForgottenInTheSameOrderAfterwards) {
 }
 
 TEST(SessionSnapshot, RowsThatNoTableHasAreRefused) {
-  const wire::SessionRow sound{.session = 5, .node = 1, .incarnation = 1, .alive = true, .slots = {{.slot = 1, .counter = 1}}};
+  const wire::SessionRow sound{
+      .session = 5, .node = 1, .incarnation = 1, .alive = true, .slots = {{.slot = 1, .counter = 1}}};
   const auto refused = [&](auto change) {
     SessionTable table;
     EXPECT_TRUE(table.restore(sound, kAt));
@@ -101,7 +102,8 @@ TEST(SessionSnapshot, RowsThatNoTableHasAreRefused) {
   EXPECT_TRUE(refused([](wire::SessionRow& row) { row.session = kAt + 1; }));
   EXPECT_TRUE(refused([](wire::SessionRow& row) { row.session = 4; }));
   EXPECT_TRUE(refused([](wire::SessionRow& row) { row.node = 1; }));
-  EXPECT_TRUE(refused([](wire::SessionRow& row) { row = {.session = 5, .node = 1, .incarnation = 1, .alive = false, .slots = {}}; }));
+  EXPECT_TRUE(refused(
+      [](wire::SessionRow& row) { row = {.session = 5, .node = 1, .incarnation = 1, .alive = false, .slots = {}}; }));
   EXPECT_TRUE(refused([](wire::SessionRow& row) { row.slots = {{.slot = 2, .counter = 1}, {.slot = 2, .counter = 1}}; }));
 }
 

@@ -67,8 +67,10 @@ TEST(PageArena, FragmentedAddressesAreExtended) {
     std::vector<Extent> round;
     while (auto extent = arena.allocate(pages)) round.push_back(*extent);
     for (std::size_t i = 0; i < round.size(); ++i) {
-      if (i % 2 == 0) arena.free(round[i]);
-      else live.push_back(round[i]);
+      if (i % 2 == 0)
+        arena.free(round[i]);
+      else
+        live.push_back(round[i]);
     }
     for (const Extent& extent : live) ASSERT_NE(arena.data(extent), nullptr);
   }

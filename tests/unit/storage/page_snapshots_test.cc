@@ -182,7 +182,8 @@ TEST_P(PageSnapshotsProperty, OpenSnapshotsNeverChange) {
     }
     for (const auto& [number, snapshot] : kept) {
       for (const auto& [place, page] : snapshot.second) {
-        ASSERT_EQ(rig.page(number, snapshot.first.at(place.first), place.second), page) << "snapshot " << number << ", step " << step;
+        ASSERT_EQ(rig.page(number, snapshot.first.at(place.first), place.second), page)
+            << "snapshot " << number << ", step " << step;
       }
     }
   }

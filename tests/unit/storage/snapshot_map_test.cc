@@ -97,7 +97,9 @@ TEST_P(SnapshotMapProperty, OpenSnapshotsNeverChange) {
           snapshots.erase(closed);
         }
         break;
-      case 2: map.erase(key); break;
+      case 2:
+        map.erase(key);
+        break;
       default:
         if (std::string* row = map.change(key)) {
           *row = std::to_string(step);

@@ -108,10 +108,9 @@ TEST(BrokenInput, LostOrAddedPartIsRefused) {
 }
 
 TEST(BrokenInput, MissingPartIsRefused) {
-  const auto parts = by_hand(
-      AnyMessage::Propose,
-      [](auto& builder) { return propose_with(builder, juxmem::fbs::CreateBytes(builder, 0, 2), 0); },
-      {bytes_of(2000)});
+  const auto parts = by_hand(AnyMessage::Propose,
+                             [](auto& builder) { return propose_with(builder, juxmem::fbs::CreateBytes(builder, 0, 2), 0); },
+                             {bytes_of(2000)});
   EXPECT_EQ(why_refused(parts), "packet: refers to a part that is not there");
 }
 
@@ -128,38 +127,38 @@ TEST(BrokenInput, TinyPartIsRefused) {
 }
 
 TEST(BrokenInput, TooManyPartsAreRefused) {
-  const auto parts = by_hand(AnyMessage::Propose, [](auto& builder) { return propose_with(builder, 0, 0); },
-                  std::vector<Buffer>(kPacketFramesMax + 1, bytes_of(kFrameThresholdBytes)));
+  const auto parts = by_hand(
+      AnyMessage::Propose, [](auto& builder) { return propose_with(builder, 0, 0); },
+      std::vector<Buffer>(kPacketFramesMax + 1, bytes_of(kFrameThresholdBytes)));
   EXPECT_EQ(why_refused(parts), "packet: more parts than the limit");
 }
 
 TEST(BrokenInput, TooManyBytesAreRefused) {
-  const auto parts = by_hand(AnyMessage::Propose, [](auto& builder) { return propose_with(builder, 0, 0); },
-                             std::vector<Buffer>(9, bytes_of(kPacketBytesMax / 8)));
+  const auto parts = by_hand(
+      AnyMessage::Propose, [](auto& builder) { return propose_with(builder, 0, 0); },
+      std::vector<Buffer>(9, bytes_of(kPacketBytesMax / 8)));
   EXPECT_EQ(why_refused(parts), "packet: longer than the limit");
 }
 
 TEST(BrokenInput, PartUsedTwiceIsRefused) {
-  const auto parts = by_hand(
-      AnyMessage::Propose,
-      [](auto& builder) {
-        const auto first = juxmem::fbs::CreateBytes(builder, 0, 1);
-        const auto second = juxmem::fbs::CreateBytes(builder, 0, 1);
-        return propose_with(builder, first, second);
-      },
-      {bytes_of(2000)});
+  const auto parts = by_hand(AnyMessage::Propose,
+                             [](auto& builder) {
+                               const auto first = juxmem::fbs::CreateBytes(builder, 0, 1);
+                               const auto second = juxmem::fbs::CreateBytes(builder, 0, 1);
+                               return propose_with(builder, first, second);
+                             },
+                             {bytes_of(2000)});
   EXPECT_EQ(why_refused(parts), "packet: refers to a part twice");
 }
 
 TEST(BrokenInput, BytesInTwoPlacesAreRefused) {
-  const auto parts = by_hand(
-      AnyMessage::Propose,
-      [](auto& builder) {
-        const std::vector<std::uint8_t> some(10);
-        const auto both = juxmem::fbs::CreateBytes(builder, builder.CreateVector(some), 1);
-        return propose_with(builder, both, 0);
-      },
-      {bytes_of(2000)});
+  const auto parts = by_hand(AnyMessage::Propose,
+                             [](auto& builder) {
+                               const std::vector<std::uint8_t> some(10);
+                               const auto both = juxmem::fbs::CreateBytes(builder, builder.CreateVector(some), 1);
+                               return propose_with(builder, both, 0);
+                             },
+                             {bytes_of(2000)});
   EXPECT_EQ(why_refused(parts), "packet: bytes both in place and in a part");
 }
 
@@ -173,9 +172,8 @@ TEST(BrokenInput, SameBytesReferredToAgainAndAgainAreRefused) {
 }
 
 TEST(BrokenInput, UnknownKindIsRefused) {
-  const auto parts = by_hand(static_cast<AnyMessage>(250), [](auto& builder) {
-    return juxmem::fbs::CreateWatchCatalog(builder, 1).Union();
-  });
+  const auto parts = by_hand(static_cast<AnyMessage>(250),
+                             [](auto& builder) { return juxmem::fbs::CreateWatchCatalog(builder, 1).Union(); });
   EXPECT_EQ(why_refused(parts), "packet: a message of an unknown kind");
 }
 
@@ -185,16 +183,14 @@ TEST(BrokenInput, EnvelopeWithoutMessageIsRefused) {
 }
 
 TEST(BrokenInput, MessageOfAnotherKindThanItSaysIsRefused) {
-  const auto parts = by_hand(AnyMessage::Join, [](auto& builder) {
-    return juxmem::fbs::CreateWatchCatalog(builder, 1).Union();
-  });
+  const auto parts =
+      by_hand(AnyMessage::Join, [](auto& builder) { return juxmem::fbs::CreateWatchCatalog(builder, 1).Union(); });
   EXPECT_EQ(why_refused(parts), "packet: not a valid FlatBuffer");
 }
 
 TEST(BrokenInput, MissingMemberIsRefused) {
-  const auto parts = by_hand(AnyMessage::Executed, [](auto& builder) {
-    return juxmem::fbs::CreateExecuted(builder, 1, 2, 3).Union();
-  });
+  const auto parts =
+      by_hand(AnyMessage::Executed, [](auto& builder) { return juxmem::fbs::CreateExecuted(builder, 1, 2, 3).Union(); });
   EXPECT_EQ(why_refused(parts), "packet: without one of its members");
 }
 
@@ -206,9 +202,8 @@ TEST(BrokenInput, ValueOutsideItsListIsRefused) {
 }
 
 TEST(BrokenInput, CodeOutsideTheListIsRefused) {
-  const auto parts = by_hand(AnyMessage::BlockChanged, [](auto& builder) {
-    return juxmem::fbs::CreateBlockChanged(builder, 1, 2, 200).Union();
-  });
+  const auto parts = by_hand(AnyMessage::BlockChanged,
+                             [](auto& builder) { return juxmem::fbs::CreateBlockChanged(builder, 1, 2, 200).Union(); });
   EXPECT_EQ(why_refused(parts), "packet: a code outside the list");
 }
 
@@ -229,7 +224,8 @@ TEST(BrokenInput, LongTextIsRefused) {
 
 // What the messages' own checks refuse, one of each kind.
 std::string why_message_refused(Message message) {
-  return why_refused(encode(Packet{.from = 1, .incarnation = 2, .to = 3, .to_incarnation = 4, .messages = {std::move(message)}}));
+  return why_refused(
+      encode(Packet{.from = 1, .incarnation = 2, .to = 3, .to_incarnation = 4, .messages = {std::move(message)}}));
 }
 
 TEST(BrokenInput, RangeBeyondTheLargestBlockIsRefused) {

@@ -23,15 +23,18 @@ using codec::with_members;
 template <typename T>
 T random_number(Random& random) {
   switch (random.below(4)) {
-    case 0: return static_cast<T>(random.below(3));
-    case 1: return std::numeric_limits<T>::max();
-    default: return static_cast<T>(random.next());
+    case 0:
+      return static_cast<T>(random.below(3));
+    case 1:
+      return std::numeric_limits<T>::max();
+    default:
+      return static_cast<T>(random.next());
   }
 }
 
 Buffer random_buffer(Random& random) {
-  constexpr std::array<std::size_t, 7> kSizes = {0, 1, 37, kFrameThresholdBytes - 1, kFrameThresholdBytes,
-                                                 kFrameThresholdBytes + 1, 9000};
+  constexpr std::array<std::size_t, 7> kSizes = {
+      0, 1, 37, kFrameThresholdBytes - 1, kFrameThresholdBytes, kFrameThresholdBytes + 1, 9000};
   std::vector<std::byte> bytes(kSizes[random.below(kSizes.size())]);
   for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next());
   return Buffer::take(std::move(bytes));

@@ -36,8 +36,7 @@ std::optional<std::string> member_in(const std::string& line) {
 std::map<std::string, std::vector<std::string>> members_in_headers() {
   std::map<std::string, std::vector<std::string>> found;
   for (const char* header : {"wire/stream_messages.h", "wire/group_messages.h", "wire/client_messages.h", "wire/commands.h",
-                             "wire/snapshot_piece.h",
-                             "base/types.h"}) {
+                             "wire/snapshot_piece.h", "base/types.h"}) {
     std::istringstream lines(text_of_file(header));
     std::string current;
     for (std::string line; std::getline(lines, line);) {
@@ -75,8 +74,9 @@ TEST(Schema, MembersAreNamedAsInTheStructs) {
   expect_same_names_of_all(static_cast<ClientRequestBody*>(nullptr), members);
   expect_same_names_of_all(static_cast<Action*>(nullptr), members);
   using Parts = std::variant<Ballot, StreamId, OpId, Grant, Shape, Range, Entry, Command, Reply, Holding, CatalogProvider,
-                             CatalogGroup, NameRow, GroupMemberStatus, GroupStatus, ProviderStatus, ProviderAddress, SlotRow, SessionRow,
-                             BlocksHead, BlockRow, PagesRow, StagedRow, CatalogHead, LedgerRow, SnapshotPiece, CatchUpStatus>;
+                             CatalogGroup, NameRow, GroupMemberStatus, GroupStatus, ProviderStatus, ProviderAddress, SlotRow,
+                             SessionRow, BlocksHead, BlockRow, PagesRow, StagedRow, CatalogHead, LedgerRow, SnapshotPiece,
+                             CatchUpStatus>;
   expect_same_names_of_all(static_cast<Parts*>(nullptr), members);
 }
 

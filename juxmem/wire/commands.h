@@ -184,12 +184,12 @@ struct Command {
 struct Reply {
   Code code = Code::kOk;
   std::string detail;
-  SessionId session = 0;  // OpenSession
-  BlockId block = 0;      // Allocate
-  Version version = 0;    // Publish, Install: the block's new version; Reserve, CreateGroup: the reservation's number;
-                          // ShrinkQuota, CloseReservations: the instance
-  std::uint64_t amount =
-      0;  // Reserve, Allocate: quota still free; ShrinkQuota: bytes given back; CloseReservations: the quota
+  SessionId session = 0;     // OpenSession
+  BlockId block = 0;         // Allocate
+  Version version = 0;       // Publish, Install: the block's new version; Reserve, CreateGroup: the reservation's number;
+                             // ShrinkQuota, CloseReservations: the instance
+  std::uint64_t amount = 0;  // Reserve, Allocate: quota still free; ShrinkQuota: bytes given back;
+                             // CloseReservations: the quota
   std::uint32_t number = 0;  // CreateGroup: the group; JoinProvider: the node
   bool operator==(const Reply&) const = default;
 };

@@ -64,8 +64,7 @@ sim: build ## simulate SEEDS grids with faults: make sim SEEDS=100000
 	@$(BUILD)/tests/sim/sim --seeds $(SEEDS)
 
 mutants: setup ## put known bugs in; the simulators must find every one
-	@$(QUIET_CONFIGURE) -B $(BUILD)-mutants -DJUXMEM_MUTANTS=ON
-	@tests/sim/mutants.sh $(BUILD)-mutants
+	@python3 tests/mutants/mutants.py $(BUILD)-mutants
 
 asan: setup ## unit tests under the address and undefined behaviour sanitizers
 	@tests/sanitizers/run.sh address $(BUILD)-asan

@@ -2,7 +2,7 @@
 """The mutation check: builds the simulators with the known bugs of mutants.def compiled in, switches them on one at a time, and
 expects each to be found within the number of seeds written there.
 
-mutants.py BUILD [SIMULATOR ...]    (all simulators if none is named)
+mutants.py BUILD [SIMULATOR|BUG ...]    (all bugs if none is named)
 """
 
 import concurrent.futures
@@ -48,9 +48,12 @@ def main():
     folder = os.path.abspath(sys.argv[1])
     mutants = read_list()
     known = sorted({simulator for _, simulator, _, _ in mutants})
-    simulators = sys.argv[2:] or known
-    if set(simulators) - set(known):
-        sys.exit(f"mutants.py: simulators are {', '.join(known)}")
+    words = set(sys.argv[2:])
+    unknown = words - set(known) - {name for name, _, _, _ in mutants}
+    if unknown:
+        sys.exit(f"mutants.py: neither a simulator ({', '.join(known)}) nor a known bug: {', '.join(sorted(unknown))}")
+    chosen = [mutant for mutant in mutants if not words or words & set(mutant[:2])]
+    simulators = sorted({simulator for _, simulator, _, _ in chosen})
     build(folder, simulators)
     programs = {simulator: program_of(folder, simulator) for simulator in simulators}
 
@@ -60,7 +63,6 @@ def main():
         if code != 0:
             failures.append(f"{simulator} finds something without any bug switched on:\n{text}")
 
-    chosen = [mutant for mutant in mutants if mutant[1] in simulators]
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(2, os.cpu_count() or 1))) as pool:
         runs = [pool.submit(run, [programs[s], "--mutant", name, "--seeds", str(seeds), "--quiet"]) for name, s, seeds, _ in chosen]
         for (name, simulator, seeds, what), future in zip(chosen, runs):

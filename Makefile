@@ -66,7 +66,8 @@ sim: build ## simulate SEEDS grids with faults: make sim SEEDS=100000
 mutants: setup ## put known bugs in; the simulators must find every one
 	@python3 tests/mutants/mutants.py $(BUILD)-mutants
 
-asan: setup ## unit tests under the address and undefined behaviour sanitizers
+asan: ## unit tests under the address and undefined behaviour sanitizers
+	@$(SETUP) fuzz
 	@tests/sanitizers/run.sh address $(BUILD)-asan
 
 tsan: setup ## the tests with threads under the thread sanitizer

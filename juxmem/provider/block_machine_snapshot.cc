@@ -11,8 +11,7 @@
 namespace juxmem {
 namespace {
 
-constexpr std::uint32_t kBlocksPart = 0;
-constexpr std::uint32_t kStagedPart = 1;
+enum Part : std::uint32_t { kBlocksPart, kStagedPart };
 
 // What rows count in a piece: their fields, and what surrounds them.
 constexpr std::uint64_t kBlockBytes = 224;

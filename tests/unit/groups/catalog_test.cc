@@ -368,7 +368,8 @@ TEST_P(ReservationProperty, RootNeverHasLessThanTheGroupMayUse) {
     ASSERT_GE(reserved_by_the_first_group(catalog), needed) << "at step " << step;
     catalog.check_invariants();
   }
-  catalog.settle(++root, {.group = 1, .at = ++at, .up_to = root, .quota_bytes = quota});
+  ++root;
+  catalog.settle(root, {.group = 1, .at = ++at, .up_to = root, .quota_bytes = quota});
   EXPECT_EQ(reserved_by_the_first_group(catalog), quota);
 }
 

@@ -12,7 +12,7 @@ namespace juxmem {
 namespace {
 
 constexpr TimeNs kBusyNs = ms_to_ns(1);  // packets come one after the other if the pauses are shorter
-constexpr TimeNs kCrowdedNs = 200'000;   // the core was somebody else's for so long: a thread that computes
+constexpr TimeNs kCrowdedNs = 50'000;    // the core was others' for so long: threads that compute, or many of them
 constexpr TimeNs kPauseMinNs = ms_to_ns(2);
 constexpr TimeNs kPauseMaxNs = ms_to_ns(1000);
 

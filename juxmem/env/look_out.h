@@ -15,9 +15,9 @@ namespace juxmem {
 TimeNs monotonic_now();
 
 // What for: while packets come one after the other, the next is mostly here sooner than a sleeping thread can be woken (two
-//   switches, and on an idle core its wake-up). The core is offered to other threads before each look. Where one of them keeps it
-//   for long, sleeping is better, since a thread that wakes goes first: then there is no looking out for a while, the longer the
-//   more often that happens.
+//   switches, and on an idle core its wake-up). The core is offered to other threads before each look. Where they keep it
+//   for long, sleeping is better, since a thread that wakes goes first, and no core is busy with looking: then there is no looking out for a
+//   while, the longer the more often that happens.
 // Thread safety: none; the loop's thread. Invariants: looks no longer than the time given, and not at all while packets are rare.
 // Ownership: none. Failure: none; at worst the thread sleeps.
 class LookOut {

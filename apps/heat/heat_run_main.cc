@@ -72,6 +72,7 @@ class MainJob {
   LocalGrid grid_;
   std::string uri_;
   std::vector<std::string> killed_;  // names
+  int grid_restarts_ = 0;            // all providers killed and started again
   double away_seconds_ = 0;          // from the first kill of the whole grid until it served again
   bool sites_differ_ = false;
   json summary_;
@@ -221,6 +222,7 @@ Status MainJob::switch_off_and_on() {
   if (Status crashed = grid_.crash(names); !crashed) return crashed;
   if (Status started = grid_.start_again(names, kCommandLimitMs); !started) return started;
   away_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  ++grid_restarts_;
   char text[96];
   std::snprintf(text, sizeof text, "   all %zu providers killed and started again from disk within %.1f s", names.size(),
                 away_seconds_);
@@ -284,7 +286,7 @@ Status MainJob::summarise(bool identical) {
   summary_["identical"] = identical;
   summary_["providers_killed"] = killed_.size();
   summary_["killed"] = killed_;
-  summary_["grid_switched_off"] = true;
+  summary_["grid_restarts"] = grid_restarts_;
   summary_["grid_away_ms"] = away_seconds_ * 1000;
   summary_["picture"] = options_.out + picture;
   const std::string path = options_.out + "/summary.json";

@@ -3,11 +3,13 @@
 
 Clients do sections on counters, registers and blocks of many pages and write down what they did. Meanwhile providers are killed, stopped
 and partitioned off, drained, started again and added; clients are killed and stopped. One provider at a time is in trouble, which the
-copies of every block survive; now and then, announced, so many are stopped that nothing can go on. The histories must be linearizable,
-every acknowledged section must be there at the end, nobody may end by himself, and the grid must be whole again after each fault."""
+copies of every block survive; now and then, announced, so many are stopped that nothing can go on, or, where they have data folders, all are
+killed: blocks on disk are there again, those in memory are forgotten and say so. The histories must be linearizable, every acknowledged
+section must be there at the end, nobody may end by himself, and the grid must be whole again after each fault."""
 
 import argparse
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -39,10 +41,12 @@ class Blocks:
 
     def __init__(self, grid, clients, folder):
         self.grid, self.clients, self.folder = grid, clients, folder
-        self.durability = "memory" if grid.disks is None else "disk"
+        self.durabilities = ["memory"] if grid.disks is None else ["memory", "disk"]
         self.generation = 0
         self.waiting = collections.deque()  # (generation, blocks)
         self.words = []
+        self.in_memory = set()
+        self.forgotten = set()
         self.began = 0.0
 
     def tick(self, numbers):
@@ -56,20 +60,34 @@ class Blocks:
             self.waiting.append((self.generation, self.words))
         self.generation += 1
         self.words = []
-        for sites, nodes in SHAPES:
-            for kind, count in KINDS:
-                done = self.grid.run(self.grid.bin_dir / "chaos_client", "allocate", self.grid.uri(), kind, count, sites, nodes,
-                                     self.durability)
-                self.words += [f"{block}:{kind}" for block in done.stdout.split()]
+        for durability, (sites, nodes), (kind, count) in itertools.product(self.durabilities, SHAPES, KINDS):
+            done = self.client("allocate", kind, count, sites, nodes, durability)
+            words = [f"{block}:{kind}" for block in done.stdout.split()]
+            self.words += words
+            if durability == "memory":
+                self.in_memory.update(words)
         for client in self.clients:
             client.give(self.generation, self.words)
         self.began = time.monotonic()
 
+    def power_failed(self):
+        """All providers were killed at once: what was in memory is forgotten, and must be, rather than be of some earlier time."""
+        self.forgotten |= self.in_memory
+        self.in_memory = set()
+
     def retire(self, words, numbers):
         number = next(numbers)
-        self.grid.run(self.grid.bin_dir / "chaos_client", "last", self.grid.uri(), self.folder / f"last-{number}.history", number, *words,
-                      limit_s=300)
-        self.grid.run(self.grid.bin_dir / "chaos_client", "free", self.grid.uri(), *(word.split(":")[0] for word in words), limit_s=300)
+        kept = [word for word in words if word not in self.forgotten]
+        forgotten = [word for word in words if word in self.forgotten]
+        if kept:
+            self.client("last", self.folder / f"last-{number}.history", number, *kept)
+            self.client("free", *(word.split(":")[0] for word in kept))
+        if forgotten:
+            self.client("forgotten", *(word.split(":")[0] for word in forgotten))
+        self.in_memory -= set(kept)
+
+    def client(self, what, *words):
+        return self.grid.run(self.grid.bin_dir / "chaos_client", what, self.grid.uri(), *words, limit_s=300)
 
     def finish(self, numbers):
         """When the clients have ended."""
@@ -129,11 +147,13 @@ class Chaos:
             faults.append((self.add_provider, 1))
         names, weights = zip(*faults)
         fault = self.dice.choices(names, weights)[0]
-        fault()
+        outage_began = fault()
         if fault in (self.kill_client, self.stop_client):
             self.client_faults[fault.__name__] += 1
             return
         took, why = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
+        if outage_began is not None:
+            self.announced.append((outage_began, time.monotonic_ns()))
         self.recoveries[fault.__name__].append(took)
         self.say(f"whole again after {took:.1f} s" + (f"; until then: {why}" if took >= LONG_S else ""))
 
@@ -197,6 +217,8 @@ class Chaos:
         self.grid.terminate(name)
         self.live(self.dice.uniform(0, 2))
         self.grid.start(name)
+        if self.disks is not None:  # it is the same provider again
+            self.grid.tool("provider", "drain", name, "--cancel")
 
     def add_provider(self):
         self.extras += 1
@@ -207,7 +229,7 @@ class Chaos:
         self.grid.start(name)
 
     def stop_the_grid(self):
-        """Announced: nothing can be acknowledged meanwhile, and nothing may be lost."""
+        """Announced: nothing can be acknowledged meanwhile, and nothing may be lost. Returns when it began."""
         away = self.dice.uniform(0.5, 4)
         self.say(f"stop all providers for {away:.1f} s (announced)")
         begun = time.monotonic_ns()
@@ -218,12 +240,10 @@ class Chaos:
         self.dice.shuffle(names)
         for name in names:
             self.grid.signal(name, signal.SIGCONT)
-        took, _ = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
-        self.announced.append((begun, time.monotonic_ns()))
-        self.say(f"served again within {took:.1f} s")
+        return begun
 
     def kill_the_grid(self):
-        """Announced: all at once, and all again from their disks."""
+        """Announced: all at once, and all again from their disks. Returns when it began."""
         away = self.dice.uniform(0, 2)
         self.say(f"kill all providers, back in {away:.1f} s (announced)")
         begun = time.monotonic_ns()
@@ -232,13 +252,12 @@ class Chaos:
             self.grid.signal(name, signal.SIGKILL)
         for name in names:
             self.grid.end_of(name)
+        self.blocks.power_failed()
         time.sleep(away)
         self.dice.shuffle(names)
         for name in names:
             self.grid.start(name)
-        took, _ = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
-        self.announced.append((begun, time.monotonic_ns()))
-        self.say(f"served again within {took:.1f} s")
+        return begun
 
     # ---- disks ----------------------------------------------------------------------------------------------------------
 
@@ -294,6 +313,8 @@ class Chaos:
     def report(self, facts):
         print(f"\nsections acknowledged   {facts['acknowledged']:9}   on {facts['blocks']} blocks")
         print(f"lost, unknown, refused  {facts['lost']:9}   {facts['unknown']}, {facts['refused']}")
+        print(f"forgotten               {len(self.blocks.forgotten):9}   blocks in memory when all providers were killed at once; "
+              f"{facts['forgotten']} sections were told")
         print(f"longest section         {facts['longest_section_ms']:9.0f} ms   outside of {len(self.announced)} announced outages")
         print(f"longest stall           {facts['longest_stall_ms']:9.0f} ms   in which no client had a section acknowledged, likewise")
         for name, times in sorted(self.recoveries.items()):
@@ -320,7 +341,7 @@ class Chaos:
 
 
 def run_each(options, seed):
-    """Grids in memory and on disk, one after the other; each has half of the time."""
+    """Grids without and with data folders, one after the other; each has half of the time."""
     codes = []
     for kept in ("memory", "disk"):
         words = [options.programs, "--minutes", f"{options.minutes / 2:g}", "--seed", str(seed), "--kept", kept]
@@ -331,7 +352,7 @@ def run_each(options, seed):
 
 def run_one(options, seed):
     partitions = chaos_net.enter()
-    print(f"blocks kept {'in memory' if options.kept == 'memory' else 'on disk'}, seed {seed}; again: {sys.argv[0]} {options.programs} "
+    print(f"blocks kept in memory{'' if options.kept == 'memory' else ' and on disk'}, seed {seed}; again: {sys.argv[0]} {options.programs} "
           f"--minutes {options.minutes:g} --seed {seed} --kept {options.kept}", flush=True)
     if not partitions:
         print("no right to make network namespaces (be root): partitions are left out", flush=True)
@@ -364,7 +385,8 @@ def main():
     parser.add_argument("programs", help="folder with juxmemd, juxmem, chaos_client and chaos_check")
     parser.add_argument("--minutes", type=float, default=10, help="how long faults are made (10)")
     parser.add_argument("--seed", type=int, default=None, help="of the nemesis and the clients (default: a new one)")
-    parser.add_argument("--kept", choices=["memory", "disk", "both"], default="both", help="where the blocks are kept (both, one after the other)")
+    parser.add_argument("--kept", choices=["memory", "disk", "both"], default="both",
+                        help="a grid without data folders, one with them and blocks of both kinds, or both (one after the other)")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else int(os.environ.get("SEED", time.time_ns() % 100000))
     sys.exit(run_each(options, seed) if options.kept == "both" else run_one(options, seed))

@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
                                    {"lost", histories.lost},
                                    {"unknown", histories.unknown},
                                    {"refused", histories.refused},
+                                   {"forgotten", histories.forgotten},
                                    {"longest_section_ms", length_ms(longest)},
                                    {"longest_section_began_ns", longest.began},
                                    {"longest_stall_ms", length_ms(silence)},

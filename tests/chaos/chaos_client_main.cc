@@ -5,6 +5,7 @@
 //   chaos_client last URI HISTORY NUMBER BLOCK:KIND...   reads every block once, as a section that must succeed
 //   chaos_client allocate URI KIND COUNT SITES NODES DURABILITY     prints the blocks
 //   chaos_client free URI BLOCK...
+//   chaos_client forgotten URI BLOCK...         the grid must say of every block that it was lost with the providers' memory
 //
 // KIND: counter (exclusive sections that add one), register (one-shot reads and writes of 8 bytes), pages (three parts of two pages each),
 // large (three parts of 1 MiB: more than one log entry takes). DURABILITY: memory or disk.
@@ -163,6 +164,9 @@ class Worker {
   }
 
  private:
+  // Of a section that never began.
+  static Outcome without_effect(int code) { return code == JUXMEM_ELOST ? Outcome::kForgotten : Outcome::kNone; }
+
   std::uint64_t new_value() { return number_ << 40 | ++values_; }
 
   void something_with(Block& block) {
@@ -185,7 +189,8 @@ class Worker {
 
   void read_all_parts(Block& block) {
     const std::uint64_t op = history_.call(block.id(), sim::kNoValues);
-    if (juxmem_acquire_read(block.grid(), block.id()) != JUXMEM_OK) return history_.done(op, Outcome::kNone, sim::kNoValues);
+    const int acquired = juxmem_acquire_read(block.grid(), block.id());
+    if (acquired != JUXMEM_OK) return history_.done(op, without_effect(acquired), sim::kNoValues);
     const PartValues read = see(block, op);
     // What a reader saw is of the time of its acquire, also if it lost the block before the release.
     (void)juxmem_release(block.grid(), block.id());
@@ -199,7 +204,8 @@ class Worker {
       if ((chosen >> part & 1) != 0) wanted[part] = new_value();
     }
     const std::uint64_t op = history_.call(block.id(), wanted);
-    if (juxmem_acquire(block.grid(), block.id()) != JUXMEM_OK) return history_.done(op, Outcome::kNone, sim::kNoValues);
+    const int acquired = juxmem_acquire(block.grid(), block.id());
+    if (acquired != JUXMEM_OK) return history_.done(op, without_effect(acquired), sim::kNoValues);
     const PartValues read = see(block, op);
     for (std::size_t part = 0; part < block.parts(); ++part) {
       if (wanted[part] != kNothing) block.fill(part, wanted[part]);
@@ -224,7 +230,7 @@ class Worker {
     PartValues read = sim::kNoValues;
     const std::uint64_t op = history_.call(block.id(), sim::kNoValues);
     const int code = juxmem_read(block.grid(), block.id(), 0, read.data(), sizeof read[0]);
-    history_.done(op, code == JUXMEM_OK ? Outcome::kOk : Outcome::kNone, read);
+    history_.done(op, code == JUXMEM_OK ? Outcome::kOk : without_effect(code), read);
   }
 
   HistoryWriter history_;
@@ -321,6 +327,22 @@ int allocate(char** arguments) {
   return 0;
 }
 
+// Whoever would read or write them.
+int forgotten(char** arguments, int count) {
+  const Grid grid = open_grid(arguments[0], kSureLimitMs);
+  for (int i = 1; i < count; ++i) {
+    const juxmem_id block = std::strtoull(arguments[i], nullptr, 10);
+    std::uint64_t word = 0;
+    const int read = juxmem_read(grid.get(), block, 0, &word, sizeof word);
+    const int written = juxmem_write(grid.get(), block, 0, &word, sizeof word);
+    if (read != JUXMEM_ELOST || written != JUXMEM_ELOST) {
+      end_with(fmt::format("block {:#x} ought to be forgotten; a read says {}, a write {}", block, juxmem_strerror(read),
+                           juxmem_strerror(written)));
+    }
+  }
+  return 0;
+}
+
 int free_blocks(char** arguments, int count) {
   const Grid grid = open_grid(arguments[0], kSureLimitMs);
   for (int i = 1; i < count; ++i) {
@@ -339,6 +361,7 @@ int main(int argc, char** argv) {
   if (what == "last" && argc > 5) return juxmem::chaos::last(argv + 2, argc - 2);
   if (what == "allocate" && argc == 8) return juxmem::chaos::allocate(argv + 2);
   if (what == "free" && argc > 3) return juxmem::chaos::free_blocks(argv + 2, argc - 2);
-  fmt::print(stderr, "usage: chaos_client load|last|allocate|free ..., as the head of its source says\n");
+  if (what == "forgotten" && argc > 3) return juxmem::chaos::forgotten(argv + 2, argc - 2);
+  fmt::print(stderr, "usage: chaos_client load|last|allocate|free|forgotten ..., as the head of its source says\n");
   return 2;
 }

@@ -16,8 +16,11 @@
 namespace juxmem::chaos {
 namespace {
 
-constexpr std::array<std::pair<Outcome, const char*>, 4> kOutcomes = {
-    {{Outcome::kOk, "ok"}, {Outcome::kLost, "lost"}, {Outcome::kUnknown, "unknown"}, {Outcome::kNone, "none"}}};
+constexpr std::array<std::pair<Outcome, const char*>, 5> kOutcomes = {{{Outcome::kOk, "ok"},
+                                                                       {Outcome::kLost, "lost"},
+                                                                       {Outcome::kUnknown, "unknown"},
+                                                                       {Outcome::kNone, "none"},
+                                                                       {Outcome::kForgotten, "forgotten"}}};
 
 TimeNs now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -130,6 +133,10 @@ class Reader {
       case Outcome::kNone:
         ++into_.refused;
         return;
+      case Outcome::kForgotten:
+        ++into_.forgotten;
+        block.forgotten_at = std::min(block.forgotten_at.value_or(section.op.returned), section.op.returned);
+        return;
       case Outcome::kLost:
         ++into_.lost;
         section.op.written = sim::kNoValues;
@@ -197,6 +204,18 @@ Status read_history(std::istream& lines, const std::string& client, Histories& i
   return {};
 }
 
+namespace {
+
+// A section that somebody was served although the block had been forgotten before it began.
+const sim::HistoryOp* began_after_forgotten(const BlockHistory& block) {
+  if (!block.forgotten_at) return nullptr;
+  const auto found = std::ranges::find_if(
+      block.ops, [&](const sim::HistoryOp& op) { return op.returned != sim::kNever && op.called > *block.forgotten_at; });
+  return found == block.ops.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
 Judgement judge(const Histories& histories) {
   Judgement found{histories.torn, 0};
   for (const auto& [id, block] : histories.blocks) {
@@ -205,6 +224,10 @@ Judgement judge(const Histories& histories) {
       found.problems.push_back(fmt::format("block {:#x}: {} sections are not linearizable", id, block.ops.size()));
     }
     if (verdict == sim::Verdict::kTooHard) ++found.too_hard;
+    if (const auto* again = began_after_forgotten(block)) {
+      found.problems.push_back(
+          fmt::format("block {:#x}: section {} was served after the block was forgotten", id, again->who));
+    }
     if (!block.counted) continue;
     if (*block.counted < block.written || *block.counted > block.written + block.perhaps_written) {
       found.problems.push_back(fmt::format("block {:#x} counts {} sections; {} were acknowledged, {} may have happened", id,

@@ -1,7 +1,8 @@
 // What clients of a real grid did, as lines of text, and the same as histories of blocks.
 //
 //   call OP BLOCK TIME_NS W0 W1 W2          a section begins that may write these values to the block's parts; - is none
-//   done OP TIME_NS OUTCOME R0 R1 R2        it is over and read these values. OUTCOME: ok, lost (wrote nothing), unknown, none (never began)
+//   done OP TIME_NS OUTCOME R0 R1 R2        it is over and read these values. OUTCOME: ok, lost (wrote nothing), unknown, none (never began),
+//                                           forgotten (never began: the grid has lost the block with the memory of its providers)
 //   torn OP PART                            a part that is written as a whole did not hold one value
 //   counted BLOCK COUNT                     what the counter of a block said after everything
 //
@@ -21,7 +22,7 @@
 
 namespace juxmem::chaos {
 
-enum class Outcome : std::uint8_t { kOk, kLost, kUnknown, kNone };
+enum class Outcome : std::uint8_t { kOk, kLost, kUnknown, kNone, kForgotten };
 
 // What for: writes one client's lines. Each is one write to a file, so that what a killed client has done until then stays.
 // Thread safety: none. Ownership: closes the file. Failure: a line that cannot be written ends the program; without it nothing is proved.
@@ -56,6 +57,7 @@ struct BlockHistory {
   std::uint64_t written = 0;          // acknowledged sections that wrote
   std::uint64_t perhaps_written = 0;  // with unknown outcome
   std::optional<std::uint64_t> counted;
+  std::optional<TimeNs> forgotten_at;  // when the first client was told so
 };
 
 struct Histories {
@@ -63,7 +65,8 @@ struct Histories {
   std::uint64_t acknowledged = 0;
   std::uint64_t lost = 0;
   std::uint64_t unknown = 0;
-  std::uint64_t refused = 0;  // outcome none
+  std::uint64_t refused = 0;    // outcome none
+  std::uint64_t forgotten = 0;  // likewise
   std::vector<std::string> torn;
   std::vector<Span> acknowledged_spans;  // of the acknowledged sections, from call to return
 };
@@ -75,7 +78,7 @@ struct Judgement {
   std::vector<std::string> problems;  // one line each; empty: everything is explained
   std::uint64_t too_hard = 0;         // blocks whose histories the checker gave up on
 };
-// Linearizability of every block, and that counters have counted every acknowledged section once.
+// Linearizability of every block, that counters have counted every acknowledged section once, and that what is forgotten stays so.
 Judgement judge(const Histories& histories);
 
 // The longest of `spans` that touches none of the `announced` outages; {0, 0} if there is none.

@@ -54,6 +54,15 @@ TEST(ChaosHistory, CounterMustCountEveryAcknowledgedSectionOnce) {
   EXPECT_EQ(judge(histories_of(two + "counted 7 3\n")).problems.size(), 1U);
 }
 
+TEST(ChaosHistory, ForgottenBlockMustStayForgotten) {
+  const std::string known = "call 1 7 10 5 - -\ndone 1 20 ok - - -\n";
+  const std::string told = "call 2 7 30 - - -\ndone 2 40 forgotten - - -\n";
+  const Histories forgotten = histories_of(known + told);
+  EXPECT_EQ(forgotten.forgotten, 1U);
+  EXPECT_TRUE(judge(forgotten).problems.empty());
+  EXPECT_EQ(judge(histories_of(known + told, "call 1 7 50 - - -\ndone 1 60 ok 5 - -\n")).problems.size(), 1U);
+}
+
 TEST(ChaosHistory, UnfinishedLastLineIsIgnored) {
   const Histories histories = histories_of("call 1 7 10 5 - -\ndone 1 20 ok - - -\ncall 2 7 3");
   EXPECT_EQ(histories.blocks.at(7).ops.size(), 1U);

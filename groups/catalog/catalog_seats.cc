@@ -93,7 +93,9 @@ void Catalog::give_up_if_lost(wire::CatalogGroup& group) {
   };
   std::map<std::string, Site> sites;
   for (NodeId node : group.members) {
-    Site& site = sites[providers_.contains(node) ? providers_.at(node).site : std::string()];
+    // The root's managers are all of one kind: a majority of them is a quorum.
+    const bool has_sites = group.group != kRootGroup && providers_.contains(node);
+    Site& site = sites[has_sites ? providers_.at(node).site : std::string()];
     ++site.members;
     if (!has_forgotten(group, node)) ++site.remember;
   }

@@ -15,9 +15,9 @@ constexpr std::uint64_t kReserveBytes = 8U << 20;  // for checkpoints on a full 
 }  // namespace
 
 bool RecoveredGroup::never_took_part() const {
-  if (!trusted || checkpoint || had_checkpoint || epochs.size() != 1) return false;
+  if (!trusted || checkpoint || had_checkpoint || epochs.empty()) return false;
   const std::optional<StreamFacts>& facts = epochs.begin()->second.facts;
-  return facts && facts->base != 0;
+  return facts && (facts->base != 0 || facts->stream.epoch > 1);
 }
 
 Journal::Journal(Disk& disk, const Clock& clock, JournalListener& listener)

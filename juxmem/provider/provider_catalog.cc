@@ -171,7 +171,7 @@ StreamMember ProviderCore::stream_member(GroupId group, NodeId node) const {
 }
 
 // In the first epoch everybody begins with nothing. Later ones have a history, which a new member lacks like one that was left behind;
-// it votes from the beginning, but leads only once it has caught up.
+// it votes once it has it, on disk where the group is kept there.
 void ProviderCore::make_replica(const wire::CatalogGroup& row) {
   StreamConfig config;
   config.stream = StreamId{row.group, row.epoch};

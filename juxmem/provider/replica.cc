@@ -129,6 +129,7 @@ bool Replica::carry_out_stream() {
   StreamOutput output = stream_.take();
   if (output.empty()) return false;
   if (log_) log_->keep(std::move(output.persist), output.messages);
+  if (lacks_state()) std::erase_if(output.messages, [](const Outgoing& out) { return out.first == Durable::kState; });
   for (Outgoing& outgoing : output.messages) host_.send(outgoing.to, wire::Message(std::move(outgoing.message)));
   for (const DecidedEntry& decided : output.decided) apply(decided);
   if (output.end) leads_next_ = output.end->next.members.front().node;

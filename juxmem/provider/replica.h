@@ -66,7 +66,8 @@ using MachineMaker = std::function<std::unique_ptr<StateMachine>()>;
 // Invariants: R1 a request is put into the log at most once per time of coordinatorship. R2 ownership is granted, sessions are
 //   renewed and facts are told only while the coordinator's lease holds and an entry of its own ballot has been applied. R3 an
 //   answer never precedes the entries it depends on. R4 a replica that was left behind answers nothing from its state until it has
-//   another member's. R5 it votes in one epoch at a time; in those that have ended it only teaches.
+//   another member's. R5 it votes in one epoch at a time, and not before it has the state that
+//   the epoch began with, on disk where the group is kept there; in epochs that have ended it only teaches.
 // Ownership: owns stream, state machine and directory; borrows the host, which outlives it.
 // Failure: what it cannot serve is answered by Redirect or an error's code; requests that make no sense are dropped and counted. When its
 //   state is not that of the others, it takes no further part.
@@ -77,7 +78,8 @@ class Replica : public LocalReplica {
   // in a checkpoint: what a member of an epoch has promised must include what was decided before.
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<StateMachine> state,
           std::unique_ptr<ReplicaLog> log = {});
-  // `log`: where the group is kept on disk; its stream is opened there.
+  // `log`: where the group is kept on disk; its stream is opened there. In a later epoch than the first it lacks the state, gets it from
+  // another member, and takes part only then.
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log);
   // The same member again, after a restart. `config`: what the group has decided is taken from `restored`. `last`: its checkpoint.
   Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log,
@@ -107,6 +109,8 @@ class Replica : public LocalReplica {
   void on_log_durable(Lsn up_to);
   void on_log_room();
   bool is_kept_on_disk() const { return log_ != nullptr; }
+  // A restart would find the state that the epoch began with.
+  bool is_state_stable() const { return !lacks_state() && (!log_ || !log_->awaits_state()); }
   std::optional<CheckpointId> last_checkpoint() const { return checkpointer_ ? checkpointer_->last() : std::nullopt; }
   // Everybody can learn of this epoch from the catalog.
   void forget_former_end();
@@ -204,7 +208,8 @@ class Replica : public LocalReplica {
   void serve_deferred();
   void break_off(const DigestMismatch& mismatch);
 
-  // A member that was left behind (replica_snapshots.cc).
+  // A member that was left behind, or began with nothing (replica_snapshots.cc).
+  bool lacks_state() const { return config_.base == 0 && config_.stream.epoch > 1 && !installed_at_ && !was_restored_; }
   void use(std::unique_ptr<StateMachine> machine);
   void look_if_left_behind();
   void begin_state();
@@ -268,6 +273,7 @@ class Replica : public LocalReplica {
   SnapshotFetch fetch_;
   std::optional<Instance> installed_at_;
   NodeId told_coordinator_ = 0;
+  bool was_restored_ = false;  // goes on from a data folder, with the state
   bool is_broken_ = false;
   ReplicaStats stats_;
 };

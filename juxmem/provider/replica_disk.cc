@@ -22,6 +22,7 @@ StreamConfig config_of(const RestoredEpoch& restored, StreamConfig config) {
 Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log)
     : Replica(host, config, std::move(make_machine)) {
   begin_log(std::move(log));
+  if (lacks_state()) log_->await_state();
 }
 
 void Replica::begin_log(std::unique_ptr<ReplicaLog> log) {
@@ -42,6 +43,7 @@ void Replica::reopen_log() {
 Replica::Replica(ReplicaHost& host, const StreamConfig& config, MachineMaker make_machine, std::unique_ptr<ReplicaLog> log,
                  RestoredGroup restored, std::optional<CheckpointId> last)
     : Replica(host, config_of(restored.present, config), std::move(make_machine)) {
+  was_restored_ = true;
   log_ = std::move(log);
   log_->recover(config_, std::move(restored.places));
   checkpointer_.emplace(*log_, [this] { return stream_.status(host_.now()).log_first; }, last);
@@ -74,7 +76,7 @@ void Replica::forget_former_end() {
 
 // The Stop must be found again by a member that did not stay: it tells the end.
 void Replica::consider_checkpoint() {
-  if (!checkpointer_ || is_retired() || is_catching_up() || stream_.has_ended()) return;
+  if (!checkpointer_ || is_retired() || is_catching_up() || lacks_state() || stream_.has_ended()) return;
   if (!former_) forget_former_end();
   StreamFacts facts = facts_of(config_);
   facts.promised = stream_.ballot();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "juxmem/base/mutant.h"
+
 namespace juxmem {
 
 void ReplicaLog::open(const StreamConfig& config) {
@@ -10,6 +12,8 @@ void ReplicaLog::open(const StreamConfig& config) {
   told_decided_ = config.base;
   put(OpenedRecord{encode(facts_)});
 }
+
+void ReplicaLog::await_state() { awaits_state_ = true; }
 
 void ReplicaLog::recover(const StreamConfig& config, std::deque<std::pair<Lsn, Instance>> places) {
   facts_ = facts_of(config);
@@ -34,7 +38,7 @@ void ReplicaLog::keep(Persist persist, std::vector<Outgoing>& messages) {
     waiting_.back().mark = persist.mark;
   }
   append_waiting();
-  if (waiting_.empty() && placed_.empty() && !awaits_state_) return;
+  if ((waiting_.empty() && placed_.empty() && !awaits_state_) || mutant("send_before_stable")) return;
   const auto waits = [](const Outgoing& outgoing) { return outgoing.first == Durable::kState; };
   for (Outgoing& outgoing : messages) {
     if (waits(outgoing)) held_.emplace_back(numbers_, outgoing);

@@ -26,7 +26,7 @@ class ReplicaLog {
   // The stream begins: before anything of it.
   void open(const StreamConfig& config);
   // The state that the stream begins with is not in the log: until a checkpoint has it, nothing counts as stable.
-  void await_state() { awaits_state_ = true; }
+  void await_state();
   bool awaits_state() const { return awaits_state_; }
   // The stream was in the log already, with its accepted records at these places.
   void recover(const StreamConfig& config, std::deque<std::pair<Lsn, Instance>> places);

@@ -19,7 +19,7 @@ void Replica::use(std::unique_ptr<StateMachine> machine) {
 // ---- giving ------------------------------------------------------------------------------------------------------------
 
 void Replica::serve(NodeId from, const wire::ReadSnapshot& request) {
-  if (is_catching_up() || request.epoch != epoch()) {
+  if (is_catching_up() || lacks_state() || request.epoch != epoch()) {
     wire::SnapshotReply reply;
     reply.group = group();
     reply.code = request.snapshot == 0 ? Code::kTryAgain : Code::kSnapshotGone;
@@ -36,10 +36,11 @@ void Replica::serve(NodeId from, const wire::ReadSnapshot& request) {
 // Until the first piece has come the state is still whole: a later coordinator may have kept what this member lacks.
 void Replica::look_if_left_behind() {
   const TimeNs now = host_.now();
+  if (lacks_state() && !is_catching_up()) fetch_.want(now, 1);
   if (stream_.is_left_behind()) {
     const StreamStatus status = stream_.status(now);
     fetch_.want(now, std::max(status.keep_from - 1, status.decided));
-  } else if (is_catching_up() && !fresh_) {
+  } else if (is_catching_up() && !fresh_ && !lacks_state()) {
     fetch_.stop();
   }
 }

@@ -13,8 +13,8 @@
 
 namespace juxmem::sim {
 
-GridChecks::Epoch::Epoch(std::vector<StreamMember> members_list, Instance base)
-    : list(std::move(members_list)), quorums(list), invariants(QuorumSystem(list), base) {}
+GridChecks::Epoch::Epoch(std::vector<StreamMember> members_list, Instance begins_after)
+    : list(std::move(members_list)), base(begins_after), quorums(list), invariants(QuorumSystem(list), base) {}
 
 void GridChecks::set_managers(std::size_t count) {
   std::vector<StreamMember> list;
@@ -50,9 +50,23 @@ void GridChecks::after_turn(const Provider& provider) {
     if (replica == nullptr || group == groups_.end()) continue;
     look_at(provider, number, *replica, group->second);
   }
+  check_told(provider);
   providers_.insert(&provider);
+  if (provider.agent() != nullptr) joined_.insert(provider.self());
   check_quotas(provider);
   check_holdings(provider);
+}
+
+void GridChecks::check_told(const Provider& provider) {
+  for (GroupId number : provider.groups()) {
+    const Replica* replica = provider.replica(number);
+    const auto group = groups_.find(number);
+    if (replica == nullptr || group == groups_.end()) continue;
+    const auto epoch = group->second.epochs.find(replica->epoch());
+    const Instance base = epoch == group->second.epochs.end() ? 0 : epoch->second.base;
+    if (const auto broken = told_.look_at(provider, *replica, base)) return world_.fail(*broken);
+  }
+  if (const auto broken = told_.look_at_missing(provider)) world_.fail(*broken);
 }
 
 // Those that the node does not have any more, be it for a later epoch or because its life is over.
@@ -130,6 +144,7 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
   if (is_new) {
     member.handed_out = replica.base();
     member.complete = !is_newcomer;
+    if (replica.epoch() > 1 && replica.is_kept_on_disk()) has_begun_.push_back(provider.self());
     if (!is_newcomer) member.installed = replica.stats().snapshots_installed;
   }
   member.may_be_absent = false;
@@ -139,7 +154,7 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
     member = {.handed_out = replica.applied(), .installed = replica.stats().snapshots_installed};
   }
   member.stream = &stream;
-  member.is_able = !replica.is_catching_up() && (!is_newcomer || replica.applied() > 0);
+  member.is_able = !replica.is_catching_up() && replica.is_state_stable();
   const ReplicaStats& stats = replica.stats();
   if (stats.snapshots_refused > 0)
     return world_.fail(fmt::format("group {}: node {} refused a snapshot", number, provider.self()));
@@ -233,6 +248,7 @@ void GridChecks::check_streams(Epoch& epoch) {
 
 void GridChecks::ended(const Provider& provider) {
   providers_.erase(&provider);
+  told_.ended(provider.self());
   forget_votes(provider);
   forget_streams(provider.self(), nullptr);
 }
@@ -282,8 +298,11 @@ bool GridChecks::all_whole(const std::set<NodeId>& living) const {
   return std::ranges::all_of(groups_, [&](const auto& row) {
     const std::size_t members = row.second.epochs.rbegin()->second.list.size();
     const bool is_whole = static_cast<std::size_t>(std::popcount(able_of(row.second, living))) == members;
+    if (is_whole || !quorum_of(row.second, living)) return true;
     // A first manager that died before it had ever joined keeps its seat.
-    return row.first == kRootGroup || is_whole || !quorum_of(row.second, living);
+    return row.first == kRootGroup &&
+           !std::ranges::all_of(row.second.epochs.rbegin()->second.list,
+                                [&](const StreamMember& member) { return joined_.contains(member.node); });
   });
 }
 
@@ -300,6 +319,26 @@ bool GridChecks::can_spare(NodeId node, std::set<NodeId> living) const {
     if (is_beginning(group, living) && !is_beginning(group, rest)) return false;
   }
   return true;
+}
+
+bool GridChecks::can_forget(NodeId node) const {
+  return std::ranges::all_of(groups_, [&](const auto& row) {
+    std::set<NodeId> others;
+    for (const StreamMember& member : row.second.epochs.rbegin()->second.list) others.insert(member.node);
+    others.erase(node);
+    return quorum_of(row.second, others);
+  });
+}
+
+// Of the groups in which it is known what it has: elsewhere it counts for nothing.
+void GridChecks::may_have_forgotten(NodeId node) {
+  told_.may_have_forgotten(node);
+  for (auto& [number, group] : groups_) {
+    auto& [last, epoch] = *group.epochs.rbegin();
+    if (epoch.quorums.index_of(node) && (last == 1 || epoch.members.contains(node))) {
+      epoch.members[node].has_forgotten = true;
+    }
+  }
 }
 
 std::vector<GroupId> GridChecks::groups() const {

@@ -11,6 +11,7 @@
 #include "consistency/paxos/stream_invariants.h"
 #include "juxmem/provider/provider.h"
 #include "tests/sim/grid/sim_world.h"
+#include "tests/sim/grid/told_checks.h"
 
 namespace juxmem::sim {
 
@@ -27,6 +28,7 @@ class GridChecks {
   void set_managers(std::size_t count);
   // The managers have data folders.
   void root_is_on_disk() { kept_on_disk_.insert(kRootGroup); }
+  ToldChecks& told() { return told_; }
   // To be called after every turn of a provider, and once before it ends.
   void after_turn(const Provider& provider);
   // The provider's life is over; its acceptors are lost.
@@ -36,7 +38,13 @@ class GridChecks {
   bool has_quorum(GroupId group, const std::set<NodeId>& living) const;
   // Whether every group of which the living hold a quorum would still have one without this node.
   bool can_spare(NodeId node, std::set<NodeId> living) const;
-  // Every data group of which the living hold a quorum has living members only, each with the whole state.
+  // Whether every group on disk would still have a quorum that remembers if this node had forgotten everything.
+  bool can_forget(NodeId node) const;
+  // Its data folder is damaged.
+  void may_have_forgotten(NodeId node);
+  // Nodes that were seen for the first time in a later epoch of a group on disk since the last call.
+  std::vector<NodeId> take_begun() { return std::exchange(has_begun_, {}); }
+  // Every group of which the living hold a quorum, the root, too, has living members only, each with the whole state.
   bool all_whole(const std::set<NodeId>& living) const;
   std::vector<GroupId> groups() const;
   // By members that were left behind.
@@ -60,6 +68,7 @@ class GridChecks {
   struct Epoch {
     Epoch(std::vector<StreamMember> list, Instance base);
     std::vector<StreamMember> list;
+    Instance base = 0;
     QuorumSystem quorums;
     StreamInvariants invariants;
     std::map<NodeId, Member> members;
@@ -80,6 +89,7 @@ class GridChecks {
   void look_at_learner(const Provider& provider, GroupId number, Group& group) const;
   // Those that an epoch begins with have the state.
   void check_beginning(GroupId number, const Group& group, const Epoch& before, const Epoch& begun);
+  void check_told(const Provider& provider);
   void forget_streams(NodeId node, const Provider* provider);
   void forget_votes(const Provider& provider);
   void check_streams(Epoch& epoch);
@@ -92,9 +102,12 @@ class GridChecks {
   static bool is_beginning(const Group& group, const std::set<NodeId>& living);
 
   SimWorld& world_;
+  ToldChecks told_;
   std::uint64_t snapshots_installed_ = 0;
   std::map<GroupId, Group> groups_;
   std::set<const Provider*> providers_;  // that live
+  std::set<NodeId> joined_;              // ever
+  std::vector<NodeId> has_begun_;
   std::set<GroupId> kept_on_disk_;
   std::map<GroupId, std::uint64_t> reserved_;  // at the root's newest state
 };

@@ -13,15 +13,18 @@ void GridSim::choose_disks(std::uint64_t seed) {
   on_disk_ = disk_random_.chance(300'000);
   if (!on_disk_) return;
   checks_.root_is_on_disk();
+  network_.observe([this](const wire::Packet& packet) { checks_.told().sent(packet); });
   may_lose_quorums_ = false;
   some_in_memory_ = disk_random_.chance(400'000);
   for (SharedBlock& block : blocks_) {
     block.durability = some_in_memory_ && disk_random_.chance(700'000) ? Durability::kMemory : Durability::kDisk;
   }
-  const TimeNs slowest = std::array{2 * kMs, 2 * kMs, 20 * kMs, 100 * kMs}[disk_random_.below(4)];
+  disks_fail_ = disk_random_.chance(500'000);
+  power_is_aimed_ = crashes_ && disk_random_.chance(500'000);
+  disk_latency_max_ = std::array{2 * kMs, 2 * kMs, 20 * kMs, 100 * kMs}[disk_random_.below(4)];
   for (SimProvider& provider : providers_) {
-    provider.disk =
-        std::make_unique<SimDisk>(SimDiskOptions{.seed = seed * 64 + provider.host, .latency_max_ns = slowest}, disk_clock_);
+    provider.disk = std::make_unique<SimDisk>(
+        SimDiskOptions{.seed = seed * 64 + provider.host, .latency_max_ns = disk_latency_max_}, disk_clock_);
   }
 }
 
@@ -39,12 +42,40 @@ void GridSim::deliver_in_time(SimProvider& provider) {
 }
 
 // It comes back as who it was. What is on disk it remembers, so it may be anybody, where nothing is in memory only.
-void GridSim::lose_power_of(SimProvider& victim, TimeNs down_for) {
-  if (victim.provider == nullptr || (!setup_is_done() && victim.manager)) return;
-  if (some_in_memory_ && !checks_.can_spare(victim.provider->self(), living_nodes())) return;
-  end_provider(victim);
+void GridSim::lose_power_of(SimProvider& victim, TimeNs down_for, std::optional<Crash> how) {
+  if (!may_end(victim)) return;
+  end_provider(victim, how);
   world_.after(down_for, [this, &victim] {
     if (victim.provider == nullptr) start_provider(victim);
+  });
+}
+
+bool GridSim::may_end(const SimProvider& provider) const {
+  if (provider.provider == nullptr || (!setup_is_done() && provider.manager)) return false;
+  return !some_in_memory_ || checks_.can_spare(provider.provider->self(), living_nodes());
+}
+
+// A quorum without the coordinator loses its power and comes back at once; the coordinator, which has the entry in its memory, is away for
+// so long that the others go on without it.
+void GridSim::on_acknowledged(GroupId group) {
+  if (!power_is_aimed_ || healed_ || !disk_random_.chance(20'000)) return;
+  world_.after(disk_random_.between(0, 2 * kMs), [this, group] {
+    world_.trace(fmt::format("the power fails at the members of group {}", group));
+    for (SimProvider& provider : providers_) {
+      const Replica* replica = provider.provider == nullptr ? nullptr : provider.provider->replica(group);
+      if (replica == nullptr) continue;
+      const bool leads = replica->stream().is_coordinator();
+      const TimeNs away = leads ? disk_random_.between(1000, 3000) * kMs : disk_random_.between(1, 100) * kMs;
+      lose_power_of(provider, away, Crash::kPower);
+    }
+  });
+}
+
+// It has just got the state, and may vote soon.
+void GridSim::on_epoch_begun(SimProvider& member) {
+  if (!power_is_aimed_ || healed_ || !disk_random_.chance(700'000)) return;
+  world_.after(disk_random_.between(0, 6 * disk_latency_max_), [this, &member, life = member.lives] {
+    if (member.lives == life) lose_power_of(member, disk_random_.between(1, 500) * kMs, Crash::kPower);
   });
 }
 

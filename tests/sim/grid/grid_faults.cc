@@ -179,6 +179,7 @@ void GridSim::heal() {
   faults.loss_ppm = faults.duplicate_ppm = faults.reorder_ppm = faults.late_ppm = 0;
   network_.unblock_all();
   for (SimProvider& provider : providers_) {
+    mend_disk(provider);
     if (provider.provider == nullptr) start_provider(provider);
   }
   // The last pauses are over by then.

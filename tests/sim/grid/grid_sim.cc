@@ -41,6 +41,7 @@ SeedOutcome GridSim::run() {
   }
   next_fault();
   next_link_fault();
+  next_disk_fault();
   while (!all_finished() && world_.now() < kLongestRun && world_.step()) {
   }
   if (world_.violation().empty() && !all_finished()) {
@@ -79,9 +80,12 @@ void GridSim::describe_groups() {
       }
     }
     for (const wire::CatalogProvider& row : provider.provider->catalog().providers()) {
-      world_.trace(fmt::format("{} knows provider {} {} up {} reserved {} of {}", provider.name, row.node, row.name, row.up,
-                               row.reserved_bytes, row.capacity_bytes));
+      world_.trace(fmt::format("{} knows provider {} {} up {}{} reserved {} of {}", provider.name, row.node, row.name,
+                               row.up, row.draining ? " draining" : "", row.reserved_bytes, row.capacity_bytes));
     }
+    const wire::CatalogGroup& root = provider.provider->catalog().root();
+    world_.trace(fmt::format("{} knows the root epoch {} members {} next {} held {}", provider.name, root.epoch,
+                             fmt::join(root.members, " "), fmt::join(root.next, " "), fmt::join(root.held, " ")));
     for (const wire::CatalogGroup& row : provider.provider->catalog().groups()) {
       world_.trace(fmt::format("{} knows group {} epoch {} members {} next {} held {} reserved {}", provider.name, row.group,
                                row.epoch, fmt::join(row.members, " "), fmt::join(row.next, " "), fmt::join(row.held, " "),
@@ -134,11 +138,18 @@ void GridSim::start_provider(SimProvider& provider) {
   if (provider.disk) provider.env->use_disk(*provider.disk);
   provider.provider = std::make_unique<Provider>(*provider.env, std::move(options));
   Provider* made = provider.provider.get();
-  provider.env->attach(made, [this, made, &provider] {
-    checks_.after_turn(*made);
-    deliver_in_time(provider);
-  });
+  provider.env->attach(made, [this, &provider] { after_turn(provider); });
   provider.env->run_turn([made] { made->start(); });
+}
+
+void GridSim::after_turn(SimProvider& provider) {
+  checks_.after_turn(*provider.provider);
+  deliver_in_time(provider);
+  if (!checks_.take_begun().empty()) on_epoch_begun(provider);
+  if (on_disk_ && provider.provider->failure() && provider.failed_life != provider.lives) {
+    provider.failed_life = provider.lives;
+    on_failed(provider);
+  }
 }
 
 // Managers know each other; others need anybody's address.
@@ -153,13 +164,15 @@ bool GridSim::knows_only_itself(const SimProvider& provider) const {
   return on_disk_ && provider.manager && provider.lives > 1 && managers_.size() == 1;
 }
 
-void GridSim::end_provider(SimProvider& provider) {
+void GridSim::end_provider(SimProvider& provider, std::optional<Crash> how) {
   world_.trace(fmt::format("{} crashes", provider.name));
   checks_.ended(*provider.provider);
   provider.provider.reset();
   provider.env.reset();
   provider.disk_due = SimDisk::kNever;
-  if (provider.disk) provider.disk->crash(disk_random_.chance(500'000) ? Crash::kPower : Crash::kProcess);
+  if (!provider.disk) return;
+  if (!how) how = disk_random_.chance(500'000) ? Crash::kPower : Crash::kProcess;
+  provider.disk->crash(*how);
 }
 
 void GridSim::start_client(std::size_t number) {
@@ -178,6 +191,7 @@ void GridSim::start_client(std::size_t number) {
     if (random_.chance(700'000)) return crash_agent_of(number);
     crash_client(number);
   };
+  plan.acknowledged = [this](BlockId block) { on_acknowledged(group_of(block)); };
   plan.pause_max = random_.between(2, 50) * kMs;
   clients_[number] = std::make_unique<SimClient>(world_, network_, client_hosts_[number], std::move(plan), blocks_);
   clients_[number]->start();

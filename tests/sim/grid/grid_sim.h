@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct SimProvider {
   HostId host = 0;
   bool manager = false;
   std::uint64_t lives = 0;
+  std::uint64_t failed_life = 0;
+  std::uint32_t failures = 0;         // lives that ended because the data folder failed
   std::unique_ptr<SimDisk> disk;      // in seeds with data folders
   TimeNs disk_due = SimDisk::kNever;  // when something of it is to complete
   std::unique_ptr<SimEnv> env;        // empty while it is down
@@ -54,7 +57,8 @@ class GridSim {
   void start_provider(SimProvider& provider);
   std::vector<std::string> contacts_of(const SimProvider& provider);
   bool knows_only_itself(const SimProvider& provider) const;
-  void end_provider(SimProvider& provider);
+  void end_provider(SimProvider& provider, std::optional<Crash> how = {});
+  void after_turn(SimProvider& provider);
   void start_client(std::size_t number);
   bool setup_is_done() const;
   bool all_finished() const;
@@ -73,8 +77,19 @@ class GridSim {
   // grid_disks.cc
   void choose_disks(std::uint64_t seed);
   void deliver_in_time(SimProvider& provider);
-  void lose_power_of(SimProvider& victim, TimeNs down_for);
+  void lose_power_of(SimProvider& victim, TimeNs down_for, std::optional<Crash> how = {});
   void lose_power_of_all();
+  bool may_end(const SimProvider& provider) const;
+  // Power failures aimed at the moments that matter.
+  void on_acknowledged(GroupId group);
+  void on_epoch_begun(SimProvider& member);
+
+  // grid_disk_faults.cc
+  void next_disk_fault();
+  void cause_disk_fault();
+  void mend_disk(SimProvider& provider);
+  void damage_disk_of(SimProvider& victim, TimeNs down_for);
+  void on_failed(SimProvider& provider);
 
   // grid_faults.cc
   void next_fault();
@@ -112,6 +127,9 @@ class GridSim {
   TimeNs fault_pause_max_ = 0;
   bool on_disk_ = false;         // all providers have data folders
   bool some_in_memory_ = false;  // but not all blocks are kept there
+  TimeNs disk_latency_max_ = 0;
+  bool disks_fail_ = false;      // and rot, and fill
+  bool power_is_aimed_ = false;  // at what was just acknowledged
   bool crashes_ = false;
   bool long_absences_ = false;
   bool may_lose_quorums_ = false;

@@ -32,10 +32,11 @@ struct ClientPlan {
   std::uint32_t number = 0;
   std::vector<std::string> addresses;
   Timing timing;
-  TimeNs pause_max = 50 * kMs;       // between two calls
-  std::int64_t limit_ms_max = 4000;  // of a call
-  std::uint64_t values = 0;          // where its own values begin
-  std::function<void()> crash;       // ends this life or its agent's
+  TimeNs pause_max = 50 * kMs;                // between two calls
+  std::int64_t limit_ms_max = 4000;           // of a call
+  std::uint64_t values = 0;                   // where its own values begin
+  std::function<void()> crash;                // ends this life or its agent's
+  std::function<void(BlockId)> acknowledged;  // the grid has said that a section is written
 };
 
 // What for: one client life: a loop of calls, one at a time, chosen at random.

@@ -14,7 +14,7 @@ namespace {
 // Errors that a grid in trouble may answer; each says whether the call surely did nothing.
 bool is_trouble(Code code) {
   return code == Code::kTimedOut || code == Code::kBusy || code == Code::kTryAgain || code == Code::kOwnerDead ||
-         code == Code::kUnreachable || code == Code::kLost;
+         code == Code::kUnreachable || code == Code::kLost || code == Code::kNoSpace;
 }
 
 }  // namespace
@@ -106,6 +106,7 @@ void SimClient::settle_section(std::size_t number, HistoryOp& op, const PartValu
     // With what it wrote, the copy is the new version: nobody else could publish between acquire and release.
     if (wrote) copies_[number].have = *version;
     if (wrote) saw_version(block, *version, 0, "release");
+    if (wrote && plan_.acknowledged) plan_.acknowledged(block.id);
     if (must) last_blocks_.pop_back();
     return end();
   }

@@ -32,6 +32,7 @@ SimEnv* SimNetwork::process(std::uint64_t number) const {
 }
 
 void SimNetwork::send(SimEnv& from, Route& route, wire::Packet packet) {
+  if (observer_) observer_(packet);
   Random& random = world_.random();
   if (faults_.codec_ppm != 0 && random.chance(faults_.codec_ppm)) {
     const std::vector<Buffer> parts = wire::encode(packet);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "juxmem/env/env.h"
@@ -40,6 +42,8 @@ class SimNetwork {
 
   HostId add_host(std::uint32_t site, std::int64_t clock_rate_ppm, TimeNs clock_offset);
   NetworkFaults& faults() { return faults_; }
+  // Sees every packet when it is sent, lost ones, too.
+  void observe(std::function<void(const wire::Packet&)> observer) { observer_ = std::move(observer); }
 
   // One way: packets from `from` to `to` are lost until it is unblocked.
   void block(HostId from, HostId to, bool blocked);
@@ -74,6 +78,7 @@ class SimNetwork {
 
   SimWorld& world_;
   NetworkFaults faults_;
+  std::function<void(const wire::Packet&)> observer_;
   std::vector<Host> hosts_;
   std::vector<std::vector<bool>> blocked_;
   std::map<std::uint64_t, SimEnv*> processes_;

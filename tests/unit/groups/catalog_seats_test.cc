@@ -134,5 +134,27 @@ TEST_F(CatalogSeatsTest, HealerLetsGroupsPassTheEpochsOfVacantSeats) {
   EXPECT_TRUE(healer.tick(180'000'000'000, catalog_.providers(), catalog_.groups(), catalog_.root()).empty());
 }
 
+// A majority of the managers is a quorum, wherever they are.
+TEST(CatalogRootTest, RootIsNotLostWithASiteThatHasForgotten) {
+  Catalog catalog(3, {}, Durability::kMemory);
+  Instance instance = 0;
+  const auto join = [&](NodeId node, const std::string& name, std::uint64_t incarnation) {
+    const NodeId number = node <= 3 ? node : 0;
+    wire::JoinProvider command;
+    command.name = command.site = name;
+    command.address = "tcp://" + name;
+    command.incarnation = incarnation;
+    command.capacity_bytes = 1000;
+    command.node = number;
+    command.manager = number != 0;
+    return catalog.join(++instance, command).number;
+  };
+  for (NodeId node = 1; node <= 3; ++node) ASSERT_EQ(join(node, "p" + std::to_string(node), 1), node);
+  ASSERT_EQ(join(4, "p3", 2), 4U);
+  ASSERT_EQ(catalog.move_group(++instance, {.group = kRootGroup, .epoch = 1, .next = {1, 4, 3}}).code, Code::kOk);
+  ASSERT_EQ(catalog.group_moved(++instance, {.group = kRootGroup, .epoch = 2, .members = {1, 4, 3}}).code, Code::kOk);
+  EXPECT_FALSE(catalog.root().lost);
+}
+
 }  // namespace
 }  // namespace juxmem

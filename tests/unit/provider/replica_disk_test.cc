@@ -17,6 +17,7 @@ namespace {
 
 constexpr GroupId kGroup = 3;
 constexpr NodeId kSelf = 1;
+constexpr NodeId kOther = 2;
 constexpr NodeId kAgent = 7;
 constexpr std::uint64_t kBlockBytes = 1U << 20;
 
@@ -122,6 +123,8 @@ class ReplicaDisk : public testing::Test, public ReplicaHost, public JournalList
   NodeId self() const override { return kSelf; }
   TimeNs now() const override { return clock.now_; }
   void send(NodeId, wire::Message message) override {
+    if (const auto* stream = std::get_if<wire::StreamMessage>(&message))
+      votes += std::holds_alternative<wire::Promise>(*stream);
     const auto* group = std::get_if<wire::GroupMessage>(&message);
     if (group == nullptr) return;
     if (const auto* answer = std::get_if<wire::Executed>(group)) executed.push_back(*answer);
@@ -163,10 +166,14 @@ class ReplicaDisk : public testing::Test, public ReplicaHost, public JournalList
 
   StreamConfig config() const {
     StreamConfig config;
-    config.stream = {kGroup, 1};
+    config.stream = {kGroup, epoch};
     config.self = kSelf;
     config.members = {{kSelf, 1}};
     config.preferred = kSelf;
+    if (epoch > 1) {
+      config.members.push_back({kOther, 1});
+      config.preferred = 0;
+    }
     config.durability = Durability::kDisk;
     config.seed = static_cast<std::uint64_t>(clock.now_);
     return config;
@@ -189,6 +196,8 @@ class ReplicaDisk : public testing::Test, public ReplicaHost, public JournalList
   SessionId session = 0;
   std::uint64_t counter = 0;
   BlockId block = 0;
+  std::uint32_t epoch = 1;
+  int votes = 0;
 };
 
 TEST_F(ReplicaDisk, NothingIsAnsweredBeforeItIsStable) {
@@ -268,6 +277,35 @@ TEST_F(ReplicaDisk, FullDiskRefusesByNameUntilACheckpointHasMadeRoom) {
   EXPECT_EQ(read(0, 1), std::string(1, static_cast<char>('a' + 59 % 26)));
   restart();
   EXPECT_EQ(read(0, 1), std::string(1, static_cast<char>('a' + 59 % 26)));
+}
+
+// What its epoch began with is part of what its votes stand for.
+TEST_F(ReplicaDisk, MemberThatBeganWithNothingVotesOnceItsStateIsStable) {
+  epoch = 2;
+  start();
+  ASSERT_TRUE(replica != nullptr);
+  const auto ask = [this] {
+    replica->on_stream(kOther, wire::Prepare{.stream = {kGroup, epoch}, .ballot = {5, kOther}, .released = {}});
+    for (int i = 0; i < 50; ++i) turn();
+  };
+  ask();
+  EXPECT_EQ(votes, 0);
+
+  BlockMachine other(kGroup, *arena);
+  for (Instance i = 1; i <= 3; ++i) other.apply(i, wire::Entry{});
+  const Result<SnapshotPart> part = other.read_snapshot(other.open_snapshot(), {});
+  ASSERT_TRUE(part && part->last);
+  disk_stands_still = true;
+  replica->on_request(kOther,
+                      wire::GroupMessage(wire::SnapshotReply{
+                          .group = kGroup, .snapshot = 1, .at = 3, .last = true, .percent = 100, .data = part->piece}));
+  ask();
+  EXPECT_EQ(replica->applied(), 3U);
+  EXPECT_EQ(votes, 0);
+
+  disk_stands_still = false;
+  ask();
+  EXPECT_GT(votes, 0);
 }
 
 }  // namespace

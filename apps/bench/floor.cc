@@ -37,7 +37,7 @@ void serve(zmq::socket_t& socket) {
     zmq::message_t routing_id;
     zmq::message_t body;
     if (!socket.recv(routing_id) || !socket.recv(body)) return;
-    const bool silent = body.size() > 0 && *static_cast<const char*>(body.data()) == 0;
+    const bool silent = !body.empty() && *static_cast<const char*>(body.data()) == 0;
     if (silent) continue;
     socket.send(routing_id, zmq::send_flags::sndmore);
     socket.send(body, zmq::send_flags::none);
@@ -149,6 +149,7 @@ Result<double> bare_push_bytes_per_second(std::size_t bytes, int peers) {
     const std::vector<char> question(1, 'x');
     zmq::context_t context(1);
     std::vector<zmq::socket_t> sockets;
+    sockets.reserve(processes.size());
     for (const auto& process : processes) sockets.push_back(connect_to(context, process->address()));
     for (zmq::socket_t& socket : sockets) {
       if (!exchange(socket, question)) return fail(Code::kIo, "a receiving process does not answer");

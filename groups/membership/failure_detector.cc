@@ -9,11 +9,18 @@ FailureDetector::FailureDetector(const Timing& timing)
 
 void FailureDetector::start() { watched_.clear(); }
 
+FailureDetector::Watched& FailureDetector::watch(TimeNs now, const wire::CatalogProvider& provider) {
+  const Watched fresh{.incarnation = provider.incarnation, .progressed_at = now};
+  Watched& state = watched_.try_emplace(provider.node, fresh).first->second;
+  if (state.incarnation != provider.incarnation) state = fresh;
+  return state;
+}
+
 bool FailureDetector::on_report(TimeNs now, const std::map<NodeId, wire::CatalogProvider>& providers,
                                 const wire::Report& report) {
   const auto provider = providers.find(report.node);
   if (provider == providers.end() || provider->second.incarnation != report.incarnation) return false;
-  Watched& state = watched_.try_emplace(report.node, Watched{.progressed_at = now}).first->second;
+  Watched& state = watch(now, provider->second);
   // The first report only tells where progress stands; the next ones show whether it moves. Reordered ones show nothing.
   const bool moved = state.reported && report.progress > state.progress;
   if (moved) {
@@ -31,7 +38,7 @@ std::vector<wire::ProviderState> FailureDetector::tick(TimeNs now,
   std::erase_if(watched_, [&](const auto& entry) { return !providers.contains(entry.first); });
   std::vector<wire::ProviderState> proposals;
   for (const auto& [node, provider] : providers) {
-    Watched& state = watched_.try_emplace(node, Watched{.progressed_at = now}).first->second;
+    Watched& state = watch(now, provider);
     const bool silent = now - state.progressed_at >= dead_ns_;
     const bool change_wanted = provider.up ? silent : state.moving && !silent;
     if (!change_wanted) {

@@ -15,8 +15,8 @@ namespace juxmem {
 // What for: the root's coordinator judges providers by their reports: alive is who reports *progress*. A provider whose
 //   threads or logs hang is not kept alive by its reports (DESIGN section 4).
 // Thread safety: none. Pure: time comes as an argument.
-// Invariants: nobody is called down before a full provider_dead_ms of this coordinator's own watching; nobody is called up
-//   without progress seen.
+// Invariants: nobody is called down before a full provider_dead_ms of this coordinator's own watching of its present life, which counts its
+//   progress anew; nobody is called up without progress seen.
 // Ownership: a value; lives while the node coordinates the root.
 // Failure: none; reports of strangers and of former lives are ignored.
 class FailureDetector {
@@ -37,6 +37,7 @@ class FailureDetector {
 
  private:
   struct Watched {
+    std::uint64_t incarnation = 0;
     std::uint64_t progress = 0;
     std::uint64_t used_bytes = 0;
     bool reported = false;     // since start()
@@ -44,6 +45,9 @@ class FailureDetector {
     TimeNs proposed_at = 0;    // 0 = nothing outstanding
     bool moving = false;       // progress was seen since start()
   };
+
+  // Begins anew with each life.
+  Watched& watch(TimeNs now, const wire::CatalogProvider& provider);
 
   TimeNs dead_ns_ = 0;
   TimeNs repeat_ns_ = 0;

@@ -61,6 +61,21 @@ TEST_F(FailureDetectorTest, ReportsWithoutProgressKeepNobodyAlive) {
   EXPECT_EQ(down_at(timing.provider_dead_ms), std::vector<NodeId>{1});
 }
 
+TEST_F(FailureDetectorTest, LaterLifeOfAProviderIsJudgedByItsOwnProgress) {
+  down_at(0);
+  providers.erase(2);
+  reported(100, report(1, 1));
+  reported(200, report(1, 1000));
+  providers[1].incarnation = 8;
+  wire::Report later = report(1, 1);
+  later.incarnation = 8;
+  for (std::int64_t ms = 2300; ms < 5000; ms += 250) {
+    EXPECT_TRUE(reported(ms, later));
+    EXPECT_EQ(down_at(ms), none);
+    ++later.progress;
+  }
+}
+
 TEST_F(FailureDetectorTest, ProposalComesAgainWhenTheCatalogDoesNotFollow) {
   down_at(0);
   EXPECT_EQ(down_at(2000).size(), 2U);

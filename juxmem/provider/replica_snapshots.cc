@@ -28,7 +28,9 @@ void Replica::serve(NodeId from, const wire::ReadSnapshot& request) {
     host_.send(from, wire::GroupMessage(std::move(reply)));
     return;
   }
-  snapshots_.on_request(host_.now(), from, request, *machine_, stream_.status(host_.now()).log_first);
+  const StreamStatus status = stream_.status(host_.now());
+  const SnapshotServer::Log log{status.log_first, status.log_last, status.log_bytes, config_.limits.kept_bytes};
+  snapshots_.on_request(host_.now(), from, request, *machine_, log);
 }
 
 // ---- getting -----------------------------------------------------------------------------------------------------------

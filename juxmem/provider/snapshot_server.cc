@@ -13,17 +13,21 @@ constexpr std::size_t kOpenMax = 2;
 constexpr std::size_t kQuestionsMax = 256;
 // One full piece takes a millisecond or two of the loop that serves everything else, too; most of the time is for that.
 constexpr std::uint64_t kBytesPerServing = 512U << 10;
-constexpr TimeNs kPauseNs = 8'000'000;         // between two servings
+constexpr TimeNs kPauseNs = 8'000'000;        // between two servings
+constexpr TimeNs kPausePerEntryNs = 400'000;  // more, for each entry applied since the one before: clients are at work
+constexpr TimeNs kPauseMaxNs = 24'000'000;
+constexpr std::uint64_t kLogShareMax = 4;      // a quarter of the log is filled: then there is no more time
 constexpr std::int64_t kSharedMs = 1000;       // a snapshot not older than this is good for a further member
 constexpr std::int64_t kForgottenMs = 10'000;  // nobody has asked for so long
 
 }  // namespace
 
 void SnapshotServer::on_request(TimeNs now, NodeId from, const wire::ReadSnapshot& request, StateMachine& machine,
-                                Instance log_first) {
+                                const Log& log) {
+  log_ = log;
   Question question{from, request};
   if (request.snapshot == 0) {
-    const std::optional<SnapshotNumber> number = find_or_open(now, request, machine, log_first);
+    const std::optional<SnapshotNumber> number = find_or_open(now, request, machine, log.first);
     if (!number) return refuse(question, Code::kTryAgain);
     question.request.snapshot = *number;
     question.request.piece = 0;
@@ -59,7 +63,19 @@ void SnapshotServer::serve(TimeNs now, StateMachine& machine) {
     questions_.pop_front();
     sent_bytes += answer(now, question, machine);
   }
-  if (sent_bytes > 0) serve_at_ = now + kPauseNs;
+  if (sent_bytes > 0) serve_at_ = now + pause(machine);
+}
+
+TimeNs SnapshotServer::pause(const StateMachine& machine) {
+  const Instance applied = machine.applied() - std::exchange(served_at_, machine.applied()).value_or(machine.applied());
+  constexpr Instance kEntriesMax = (kPauseMaxNs - kPauseNs) / kPausePerEntryNs;
+  return hurries_ ? kPauseNs : kPauseNs + static_cast<TimeNs>(std::min(applied, kEntriesMax)) * kPausePerEntryNs;
+}
+
+bool SnapshotServer::must_hurry(Instance at) const {
+  if (log_.last <= at || log_.last < log_.first) return false;
+  const Instance kept = log_.last - log_.first + 1;
+  return log_.bytes / kept * std::min(log_.last - at, kept) > log_.bytes_max / kLogShareMax;
 }
 
 std::uint64_t SnapshotServer::answer(TimeNs now, const Question& question, StateMachine& machine) {
@@ -71,6 +87,7 @@ std::uint64_t SnapshotServer::answer(TimeNs now, const Question& question, State
   }
   Open& snapshot = open->second;
   snapshot.asked_at = now;
+  hurries_ = must_hurry(*at);
   const std::uint64_t piece = question.request.piece;
   // A piece whose beginning is not known yet comes after one that has not been asked for: the question came too early.
   if (piece >= snapshot.cursors.size() || (snapshot.last && piece > *snapshot.last)) return 0;

@@ -17,8 +17,8 @@ namespace juxmem {
 // What for: opens snapshots of the replica's state when members ask for one, and answers for their pieces, in the order asked. Nothing is
 //   remembered of the askers: a piece may be asked for again, or by another member.
 // Thread safety: none; the provider's event loop.
-// Invariants: at most kOpenMax snapshots are open; at most kBytesPerServing leave at once, with a pause before more; one that nobody
-//   asks for any more is closed after a while.
+// Invariants: at most kOpenMax snapshots are open; at most kBytesPerServing leave at once, with a pause before more, which is longer the more
+//   entries the replica applies meanwhile, unless that fills the log; one that nobody asks for any more is closed after a while.
 // Ownership: a value; the machine is the caller's and may be replaced after clear().
 // Failure: what cannot be given is answered by a code (kTryAgain, kSnapshotGone); the asker turns elsewhere. Questions beyond a bound
 //   are dropped: they come again.
@@ -28,8 +28,15 @@ class SnapshotServer {
 
   explicit SnapshotServer(Send send) : send_(std::move(send)) {}
 
-  // `log_first`: entries from there on are kept here; an older snapshot is of no use to a new asker.
-  void on_request(TimeNs now, NodeId from, const wire::ReadSnapshot& request, StateMachine& machine, Instance log_first);
+  // What is kept of the log here: an older snapshot is of no use to a new asker, and the asker will need all that comes after its own.
+  struct Log {
+    Instance first = 1;
+    Instance last = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t bytes_max = ~std::uint64_t{0};
+  };
+
+  void on_request(TimeNs now, NodeId from, const wire::ReadSnapshot& request, StateMachine& machine, const Log& log);
   void tick(TimeNs now, StateMachine& machine);
   TimeNs next_tick() const;
   // The machine is about to end.
@@ -53,6 +60,9 @@ class SnapshotServer {
                                              Instance log_first);
   void serve(TimeNs now, StateMachine& machine);
   // The bytes sent.
+  TimeNs pause(const StateMachine& machine);
+  // Whether entries after this one take up so much of the log that they may soon not be kept any more.
+  bool must_hurry(Instance at) const;
   std::uint64_t answer(TimeNs now, const Question& question, StateMachine& machine);
   void refuse(const Question& question, Code code);
 
@@ -60,6 +70,9 @@ class SnapshotServer {
   std::map<SnapshotNumber, Open> open_;
   std::deque<Question> questions_;
   TimeNs serve_at_ = 0;
+  std::optional<Instance> served_at_;  // what was applied at the last serving
+  Log log_;                            // when it was asked last
+  bool hurries_ = false;               // for the piece served last
 };
 
 }  // namespace juxmem

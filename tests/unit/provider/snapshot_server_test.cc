@@ -22,7 +22,7 @@ class SnapshotServerTest : public testing::Test {
   }
   void ask(NodeId from, std::uint64_t snapshot, std::uint64_t piece, Instance at_least = 1, Instance log_first = 1) {
     server_.on_request(now_, from, {.group = kGroup, .snapshot = snapshot, .piece = piece, .at_least = at_least},
-                       rig_.machine, log_first);
+                       rig_.machine, {.first = log_first});
   }
   void pass(std::int64_t ms) {
     now_ += ms_to_ns(ms);
@@ -66,6 +66,34 @@ TEST_F(SnapshotServerTest, NotAllIsSentAtOnce) {
   EXPECT_LE(server_.next_tick(), now_ + ms_to_ns(8));
   for (int i = 0; i < 6; ++i) pass(8);
   EXPECT_EQ(at_once + take().size(), 6U);
+}
+
+TEST_F(SnapshotServerTest, ReplicaWithMuchToDoServesSlower) {
+  ask(5, 0, 0);
+  const std::uint64_t snapshot = take().at(0).second.snapshot;
+  pass(8);
+  for (std::uint64_t piece = 1; piece <= 2; ++piece) ask(5, snapshot, piece);
+  for (int i = 0; i < 100; ++i) rig_.run(wire::Publish{block_, grant(1), {{0, 8}}}, bytes(8, 'b'));
+  pass(8);
+  EXPECT_EQ(take().size(), 2U);
+  ask(5, snapshot, 3);
+  pass(8);
+  EXPECT_EQ(take().size(), 0U);
+  pass(16);
+  EXPECT_EQ(take().size(), 1U);
+}
+
+TEST_F(SnapshotServerTest, FillingLogMakesItHurry) {
+  ask(5, 0, 0);
+  const std::uint64_t snapshot = take().at(0).second.snapshot;
+  for (int i = 0; i < 100; ++i) rig_.run(wire::Publish{block_, grant(1), {{0, 8}}}, bytes(8, 'b'));
+  pass(8);
+  const SnapshotServer::Log filling{.first = 1, .last = rig_.instance, .bytes = 1 << 20, .bytes_max = 1 << 20};
+  server_.on_request(now_, 5, {.group = kGroup, .snapshot = snapshot, .piece = 1, .at_least = 1}, rig_.machine, filling);
+  server_.on_request(now_, 5, {.group = kGroup, .snapshot = snapshot, .piece = 2, .at_least = 1}, rig_.machine, filling);
+  EXPECT_EQ(take().size(), 1U);
+  pass(8);
+  EXPECT_EQ(take().size(), 1U);
 }
 
 TEST_F(SnapshotServerTest, OneThatDoesNotReachSoFarIsNotGiven) {

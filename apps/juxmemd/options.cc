@@ -67,6 +67,8 @@ constexpr std::array kTimingFields = {
                 "what a remote site's relay may take longer than a direct answer; 0: no relays"},
     TimingField{"follow-ms", &Timing::follow_ms,
                 "window after which a coordinator's role may follow the writers; 0: it stays"},
+    TimingField{"disk-late-ms", &Timing::disk_late_ms,
+                "a provider whose disk has kept nothing of what waits for so long leads no group"},
     TimingField{"agent-renew-ms", &Timing::agent_renew_ms, "how often an agent renews its lease with a group"},
     TimingField{"agent-lease-ms", &Timing::agent_lease_ms, "an agent's lease with a group"},
     TimingField{"client-beat-ms", &Timing::client_beat_ms, "a client's sign of life to its agent"},

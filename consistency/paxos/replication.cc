@@ -91,6 +91,7 @@ void Replication::on_accepted(TimeNs now, std::size_t from, const wire::Accepted
   if (message.ballot != ballot_) return;
   if (message.up_to > last() || message.sent_at > now) return;
   if (message.sent_at != 0) routes_.answered(from, now - message.sent_at);
+  peers_[from].full = message.is_full;
   take_in(now, from, message);
 }
 
@@ -340,15 +341,29 @@ std::vector<std::optional<Instance>> Replication::held() const {
   return held;
 }
 
+std::uint64_t Replication::with_room() const {
+  std::uint64_t set = 0;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if (!peers_[i].full) set |= std::uint64_t{1} << i;
+  }
+  return set;
+}
+
 std::vector<MemberStatus> Replication::members(TimeNs now) const {
   std::vector<MemberStatus> result;
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     const Peer& peer = peers_[i];
     if (i == self_) {
-      result.push_back({config_.self, true, false, false, last(), 0});
+      result.push_back({.node = config_.self, .live = true, .in_time = true, .up_to = last()});
     } else {
-      result.push_back({quorums_.node(i), peer.known && is_live(now, peer), is_left_behind(peer), routes_.is_relay(i),
-                        peer.acked, last() - peer.acked});
+      result.push_back({.node = quorums_.node(i),
+                        .live = peer.known && is_live(now, peer),
+                        .in_time = peer.granted != 0 && now < peer.granted + lease_ns_,
+                        .full = peer.full,
+                        .left_behind = is_left_behind(peer),
+                        .relays = routes_.is_relay(i),
+                        .up_to = peer.acked,
+                        .lag = last() - peer.acked});
     }
   }
   return result;

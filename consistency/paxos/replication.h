@@ -63,6 +63,8 @@ class Replication {
   // Another member holds everything.
   bool is_caught_up(std::size_t member) const;
   std::vector<MemberStatus> members(TimeNs now) const;
+  // The members, this node among them, that have not said that their storage is full.
+  std::uint64_t with_room() const;
   // How far each member is known to hold the log; nullopt: not known.
   std::vector<std::optional<Instance>> held() const;
 
@@ -90,6 +92,7 @@ class Replication {
     TimeNs resend_at = 0;    // of what is in `unacked`
     TimeNs probe_since = 0;  // answers to earlier messages do not end the probe
     TimeNs granted = 0;      // its lease to us counts from here
+    bool full = false;       // has said that its storage is
     bool spare = false;      // the quorum can do without it: small entries wait for it
     bool hurried = false;    // though spare, it needs them now
     TimeNs wait_ends = 0;    // of what waits; 0 = nothing does

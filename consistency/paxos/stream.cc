@@ -119,6 +119,20 @@ void Stream::persisted(TimeNs now, std::uint64_t mark) {
   }
 }
 
+void Stream::storage(TimeNs now, StorageHealth health) {
+  parts_->advance_to(now);
+  parts_->storage = health;
+}
+
+bool Stream::lacks_room() const {
+  const Parts& parts = *parts_;
+  if (parts.role != StreamRole::kCoordinator) return false;
+  std::uint64_t with_room = parts.replication.with_room();
+  const std::uint64_t own = std::uint64_t{1} << *parts.quorums.index_of(parts.config.self);
+  if (parts.storage.is_full) with_room &= ~own;
+  return !parts.quorums.is_quorum(with_room);
+}
+
 void Stream::await_snapshot(TimeNs now) {
   Parts& parts = *parts_;
   parts.advance_to(now);
@@ -256,12 +270,16 @@ void Stream::Parts::tick_coordinator() {
   if (handover && now >= handover->deadline) handover.reset();
   if (now >= lease_lost_at() || is_stalled()) return step_down();
   replication.tick(now, out.messages);
+  leave_bad_storage();
   follow_writers();
 }
 
 void Stream::Parts::tick_elections() {
   if (now >= election.deadline()) {
-    if (role == StreamRole::kCandidate || !may_lead()) {
+    if (role == StreamRole::kFollower && is_late() && !is_stalled()) {
+      election.stand_back(now);
+      become(StreamRole::kFollower, 0);
+    } else if (role == StreamRole::kCandidate || !may_lead()) {
       election.fail(now);
       become(StreamRole::kFollower, 0);
     } else if (quorums.size() == 1) {
@@ -295,6 +313,11 @@ bool Stream::Parts::is_stalled() const {
   const TimeNs limit = ms_to_ns(config.timing.stall_ms);
   return (applied < handed_out && now - applied_moved >= limit) ||
          (!unstable.empty() && now - unstable.front().since >= limit);
+}
+
+bool Stream::Parts::is_late() const {
+  const TimeNs limit = ms_to_ns(config.timing.disk_late_ms);
+  return storage.is_late || (!unstable.empty() && now - unstable.front().since >= limit);
 }
 
 // ---- roles --------------------------------------------------------------------------------------------------------
@@ -384,7 +407,8 @@ void Stream::Parts::hand_out() {
 void Stream::Parts::send_answers() {
   for (const DueAnswer& due : due_answers) {
     if (due.ballot != acceptor.promised()) continue;
-    send(due.to, wire::Accepted{config.stream, due.ballot, acceptor.matched(), acceptor.decided(), due.sent_at},
+    send(due.to,
+         wire::Accepted{config.stream, due.ballot, acceptor.matched(), acceptor.decided(), due.sent_at, storage.is_full},
          Durable::kState);
   }
   due_answers.clear();
@@ -406,6 +430,15 @@ void Stream::Parts::begin_handover(std::size_t to) {
   replication.hurry(to);
 }
 
+namespace {
+
+// The role would be in good hands, as far as the coordinator can see.
+bool can_take_over(const MemberStatus& member) {
+  return member.live && member.in_time && !member.left_behind && !member.full;
+}
+
+}  // namespace
+
 // To the member of that site that is closest behind.
 void Stream::Parts::follow_writers() {
   const SiteId site = writers.due(now);
@@ -414,12 +447,30 @@ void Stream::Parts::follow_writers() {
   const MemberStatus* best = nullptr;
   std::size_t to = 0;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    if (config.members[i].site != site || !members[i].live || members[i].left_behind) continue;
+    if (config.members[i].site != site || !can_take_over(members[i])) continue;
     if (best != nullptr && members[i].up_to <= best->up_to) continue;
     best = &members[i];
     to = i;
   }
   if (best != nullptr) begin_handover(to);
+}
+
+// Entries are decided without the own vote meanwhile. Not caught up in time, the member is not asked again at once: what is proposed
+// waits during a hand-over. The own site comes first: there the writers are.
+void Stream::Parts::leave_bad_storage() {
+  if (!is_late() && !storage.is_full) return;
+  if (handover || now < leave_at || replication.is_stopping() || !serves()) return;
+  const std::vector<MemberStatus> members = replication.members(now);
+  const SiteId own_site = config.members[*quorums.index_of(config.self)].site;
+  const auto rank = [&](std::size_t i) { return std::pair(config.members[i].site == own_site, members[i].up_to); };
+  std::optional<std::size_t> to;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (members[i].node == config.self || !can_take_over(members[i])) continue;
+    if (!to || rank(i) > rank(*to)) to = i;
+  }
+  if (!to) return;
+  leave_at = now + ms_to_ns(config.timing.stall_ms);
+  begin_handover(*to);
 }
 
 void Stream::Parts::continue_handover() {

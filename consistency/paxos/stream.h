@@ -122,9 +122,18 @@ struct StreamOutput {
   }
 };
 
+// How the storage of this node does, whatever stream keeps it busy.
+struct StorageHealth {
+  bool is_late = false;  // what waits has been waiting for Timing::disk_late_ms
+  bool is_full = false;  // soon there is no room for further entries
+  bool operator==(const StorageHealth&) const = default;
+};
+
 struct MemberStatus {
   NodeId node = 0;
   bool live = false;         // answered lately, and takes in what it lacks
+  bool in_time = false;      // its last answer came soon: its part of the lease holds
+  bool full = false;         // its storage is
   bool left_behind = false;  // lacks entries that nobody keeps any more
   bool relays = false;       // passes entries on to the others of its site
   Instance up_to = 0;        // acknowledged
@@ -216,6 +225,12 @@ class Stream {
   // What take() gave to keep under this mark and before is on stable storage: it counts as this member's vote. Until then the coordinator
   // waits for others; one whose storage does not move for Timing::stall_ms gives its role up.
   void persisted(TimeNs now, std::uint64_t mark);
+
+  // The node's storage does so from now on. A coordinator whose storage is late or full hands its role to a member that answers in time
+  // and has room; one whose storage is late does not campaign.
+  void storage(TimeNs now, StorageHealth health);
+  // At the coordinator: the members that have room for further entries are no quorum.
+  bool lacks_room() const;
 
   // ---- a member that was left behind ----
 

@@ -76,6 +76,8 @@ struct Stream::Parts {
   bool is_recovered = false;
   std::uint64_t marks = 0;
   std::deque<Unstable> unstable;
+  StorageHealth storage;
+  TimeNs leave_at = 0;  // bad storage: the role is not handed on before
 
   // Time goes on; the first input starts the elections.
   void advance_to(TimeNs time);
@@ -90,7 +92,8 @@ struct Stream::Parts {
   void follow(const Ballot& ballot);
 
   bool is_stalled() const;
-  bool may_lead() const { return !is_stalled() && !awaits_snapshot; }
+  bool is_late() const;
+  bool may_lead() const { return !is_stalled() && !is_late() && !awaits_snapshot; }
   bool has_lease() const;
   bool serves() const;
   TimeNs lease_lost_at() const;
@@ -99,6 +102,7 @@ struct Stream::Parts {
   void end_at(const DecidedEntry& stop);
   void begin_handover(std::size_t to);
   void follow_writers();
+  void leave_bad_storage();
   void continue_handover();
   void place_reads();
   void give_to_keep();

@@ -25,12 +25,13 @@ std::uint64_t Bootstrap::digest_of_list(const std::vector<std::string>& addresse
 }
 
 Bootstrap::Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation,
-                     bool stored)
+                     bool stored, std::uint64_t begun)
     : addresses_(std::move(addresses)),
       list_digest_(digest_of_list(addresses_)),
       self_(number_of(addresses_, own_address)),
       incarnation_(incarnation),
       stored_(stored),
+      begun_(begun),
       members_(addresses_.size(), 0),
       told_(addresses_.size()) {
   JUXMEM_CHECK(self_ != 0 && incarnation_ != 0);
@@ -48,10 +49,12 @@ wire::ManagerHello Bootstrap::own_hello(bool answer_wanted) const {
   hello.members = members_;
   hello.answer_wanted = answer_wanted;
   hello.stored = stored_;
+  if (stored_ && stage_ != Stage::kMeeting) hello.grid = stage_ == Stage::kReplaced ? told_grid_ : grid();
   return hello;
 }
 
 std::uint64_t Bootstrap::grid() const {
+  if (goes_on_) return begun_;
   std::uint64_t digest = list_digest_;
   for (std::uint64_t incarnation : members_) digest = digest_with(digest, incarnation);
   return digest | 1;
@@ -92,11 +95,13 @@ std::optional<wire::ManagerHello> Bootstrap::on_hello(const wire::ManagerHello& 
 
 void Bootstrap::learn(NodeId other, const wire::ManagerHello& hello) {
   if (hello.incarnation < members_[other - 1]) return;  // of a former life, late
-  if (hello.grid != 0 && hello.grid == grid()) {
+  if (hello.grid != 0 && (hello.grid == grid() || hello.grid == begun_)) {
+    goes_on_ = hello.grid == begun_;
     stage_ = Stage::kEstablished;
     return;
   }
   if (hello.established) {
+    told_grid_ = hello.grid;
     members_ = hello.members;
     stage_ = members_[self_ - 1] == incarnation_ ? Stage::kEstablished : Stage::kReplaced;
     return;

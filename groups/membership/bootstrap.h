@@ -22,7 +22,9 @@ namespace juxmem {
 //   changes. Hence no two living managers are established with different sets (one of the two sets has the lower incarnation of
 //   somebody; who established it never told the higher one, which the other set would have needed), and no two sets ever had
 //   majorities established, unless a majority lost its memory. B4 managers with data folders never meet again: they go on from there.
-//   Who asks one of them takes part if it was about to establish just that grid, and has been replaced otherwise.
+//   Who asks one of them takes part if it was about to establish just that grid, or goes on from what it had
+//   begun, and has been
+//   replaced otherwise. B5 who had only begun a grid begins another one with all others, of whom then nobody has accepted anything in the former.
 // Ownership: a value.
 // Failure: kReplaced: the established managers count on a former life of this one. problem() names what people must mend.
 class Bootstrap {
@@ -30,8 +32,9 @@ class Bootstrap {
   enum class Stage : std::uint8_t { kMeeting, kEstablished, kReplaced };
 
   // `addresses` sorted, without duplicates; `own_address` among them; `incarnation` not 0. `stored`: this manager has a data folder.
+  // `begun`: the grid that a former life of this manager had begun to make, of which its folder has promises at most; 0: none.
   Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation,
-            bool stored = false);
+            bool stored = false, std::uint64_t begun = 0);
 
   // The number of the manager that listens at `address`: 1..n, 0 if none does. `addresses` sorted.
   static NodeId number_of(const std::vector<std::string>& addresses, const std::string& address);
@@ -49,6 +52,8 @@ class Bootstrap {
   const std::vector<std::uint64_t>& members() const { return members_; }
   // Of the grid that these managers make: every one of them computes the same, and no other grid's managers do.
   std::uint64_t grid() const;
+  // It goes on in the grid that a former life had begun; who else met then, it does not know.
+  bool goes_on() const { return goes_on_; }
   const std::string& problem() const { return problem_; }
 
   // What a manager that went on from its data folder answers to one that meets: the grid is there.
@@ -65,6 +70,9 @@ class Bootstrap {
   NodeId self_ = 0;
   std::uint64_t incarnation_ = 0;
   bool stored_ = false;
+  std::uint64_t begun_ = 0;
+  bool goes_on_ = false;
+  std::uint64_t told_grid_ = 0;  // by somebody who was established
   Stage stage_ = Stage::kMeeting;
   std::vector<std::uint64_t> members_;            // by number - 1
   std::vector<std::vector<std::uint64_t>> told_;  // by number - 1: the set that manager last said it knows

@@ -26,6 +26,9 @@ Status Timing::check() const {
   }
   if (relay_ms != 0 && relay_ms <= notice_ms) return fail(Code::kInvalid, "relay_ms must be 0 or more than notice_ms");
   if (follow_ms < 0) return fail(Code::kInvalid, "follow_ms must not be negative");
+  if (disk_late_ms <= 0 || disk_late_ms > stall_ms) {
+    return fail(Code::kInvalid, "disk_late_ms must be positive and at most stall_ms");
+  }
   if (heal_after_ms <= 0) return fail(Code::kInvalid, "heal_after_ms must be positive");
   if (election_spread_ms <= 0 || retransmit_ms <= 0 || notice_ms <= 0 || stall_ms <= 0 || transfer_ms <= 0 ||
       resend_ms <= 0 || recall_ms <= 0 || quota_settle_ms <= 0 || agent_silent_ms <= 0 || call_limit_ms <= 0 ||

@@ -17,8 +17,10 @@ constexpr std::int64_t kAgainMs = 1000;
 bool Checkpointer::is_due(TimeNs now) const {
   if (writer_ || now < again_at_) return false;
   if (wanted_ || log_.bytes_since_checkpoint() >= kBytesBetween || log_.trouble()) return true;
+  // A full disk has room again for the log once nothing old is needed of it.
   const WriteAheadLog& log = log_.journal().log();
-  return log.status().segments > kSegmentsMax && log.oldest_holder() == log_.stream();
+  const LogStatus status = log.status();
+  return (status.no_room || status.segments > kSegmentsMax) && log.oldest_holder() == log_.stream();
 }
 
 void Checkpointer::consider(TimeNs now, StateMachine& machine, const StreamFacts& facts) {

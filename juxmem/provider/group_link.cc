@@ -315,6 +315,7 @@ void GroupLink::send(Pending& pending) {
   if (to != 0) {
     pending.sent_to = to;
     ++pending.sendings;
+    ++pending.copies;
     if (pending.kind == Kind::kAsk) {
       host_.send(to, pending.question);
     } else {
@@ -381,6 +382,12 @@ void GroupLink::on_executed(NodeId from, wire::Executed answer) {
   if (it->second.kind == Kind::kAsk) return on_answer(from, answer.tag, std::move(answer));
   heard_coordinator(from);
   if (asks_for_patience(answer.reply.code)) return;  // sent again when its time comes
+  // No room for this copy; another one may have found some.
+  const bool is_certain = it->second.kind != Kind::kFixed || it->second.copies <= 1;
+  if (answer.reply.code == Code::kNoSpace && !is_certain) {
+    --it->second.copies;
+    return;
+  }
   Pending pending = take(it);
   if (answer.reply.code == Code::kSessionExpired && has_op(pending.kind)) {
     const SessionId session = pending.op.session;
@@ -419,7 +426,7 @@ void GroupLink::learn_outcome(Pending pending) {
 // Certainly not executed: once more under a new OpId, and a new tag, so that late answers to the old one are not taken for it.
 void GroupLink::submit_again(Pending pending) {
   pending.op = OpId{};
-  pending.sendings = 0;
+  pending.sendings = pending.copies = 0;
   pending.redirects = 0;
   pending.in_window = false;
   start(std::move(pending));
@@ -456,6 +463,7 @@ void GroupLink::on_redirect(NodeId from, const wire::Redirect& redirect) {
   }
   const auto it = pending_.find(redirect.tag);
   if (it == pending_.end() || !it->second.in_window || it->second.sent_to != from) return;
+  if (it->second.copies > 0) --it->second.copies;
   if (it->second.redirects++ < kRedirectsAtOnce) send(it->second);
 }
 

@@ -110,6 +110,7 @@ class GroupLink {
     NodeId sent_to = 0;
     TimeNs sent_at = 0;
     std::uint32_t sendings = 0;
+    std::uint32_t copies = 0;     // sent and not sent back: they may still be executed
     std::uint32_t redirects = 0;  // since the last timer
     bool in_window = false;
     AgentTimers::Id resend;

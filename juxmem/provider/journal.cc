@@ -1,6 +1,7 @@
 #include "juxmem/provider/journal.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "juxmem/storage/log/format.h"
@@ -10,7 +11,16 @@
 namespace juxmem {
 namespace {
 
+// When no further one can be made, the disk is full; what is on its way then still fits into those that are there.
+constexpr std::size_t kSegmentsAhead = 3;
 constexpr std::uint64_t kReserveBytes = 8U << 20;  // for checkpoints on a full disk
+
+bool is_beginning(const LogRecord& record) {
+  if (record.stream != StreamId{kRootGroup, 1}) return false;
+  const auto* decided = std::get_if<DecidedRecord>(&record.body);
+  return std::holds_alternative<OpenedRecord>(record.body) || std::holds_alternative<PromiseRecord>(record.body) ||
+         (decided != nullptr && decided->decided == 0);
+}
 
 }  // namespace
 
@@ -20,11 +30,12 @@ bool RecoveredGroup::never_took_part() const {
   return facts && (facts->base != 0 || facts->stream.epoch > 1);
 }
 
-Journal::Journal(Disk& disk, const Clock& clock, JournalListener& listener)
-    : disk_(disk), clock_(clock), listener_(listener) {}
+Journal::Journal(Disk& disk, const Clock& clock, JournalListener& listener, std::uint64_t segment_bytes)
+    : disk_(disk), clock_(clock), listener_(listener), segment_bytes_(segment_bytes) {}
 Journal::~Journal() = default;
 
-void Journal::open() {
+void Journal::open(bool may_begin_anew) {
+  may_begin_anew_ = may_begin_anew;
   disk_.read(std::string(wal::kIdentityName), 0, wal::kSegmentHeaderBytes,
              alive_.guard([this](const Result<Buffer>& bytes) { took_identity(bytes); }));
 }
@@ -32,9 +43,34 @@ void Journal::open() {
 void Journal::took_identity(const Result<Buffer>& bytes) {
   if (!bytes) return look_for_log();
   const Result<wal::SegmentHeader> header = wal::decode_header(bytes->bytes());
-  if (header) return know(header->identity);
+  if (header) return may_begin_anew_ ? look_if_only_begun(header->identity) : know(header->identity);
   if (header.error().code == Code::kNotSupported) return on_log_dead(header.error());
   look_for_log();
+}
+
+// A log that has gone beyond its first segments has more in it; one that has not is short enough to be read twice.
+void Journal::look_if_only_begun(const LogIdentity& identity) {
+  disk_.list(alive_.guard([this, identity](const Result<std::vector<DiskEntry>>& entries) {
+    bool may_be_begun = entries && std::ranges::find(*entries, wal::segment_name(1), &DiskEntry::name) != entries->end();
+    for (const DiskEntry& entry : entries ? *entries : std::vector<DiskEntry>{}) {
+      if (wal::segment_number(entry.name).value_or(0) > kSegmentsAhead + 1 || wal::checkpoint_of(entry.name))
+        may_be_begun = false;
+    }
+    if (!may_be_begun) return know(identity);
+    look_into_log(identity);
+  }));
+}
+
+// Nothing but promises to the first managers: nothing that was ever acknowledged is here.
+void Journal::look_into_log(const LogIdentity& identity) {
+  auto has_more = std::make_shared<bool>(false);
+  search_ = std::make_unique<wal::LogRecovery>(
+      disk_, [has_more](const PlacedRecord& placed) { *has_more = *has_more || !is_beginning(placed.record); });
+  search_->start(alive_.guard([this, identity, has_more](Result<wal::FoundLog> found) {
+    if (!found || !found->report.complete() || *has_more) return know(identity);
+    begun_identity_ = identity;
+    know(LogIdentity{});
+  }));
 }
 
 // Either nothing was ever kept here, or the segments tell whose they are.
@@ -55,14 +91,39 @@ void Journal::know(const LogIdentity& identity) {
 
 void Journal::begin(const LogIdentity& identity) {
   identity_ = identity;
-  open_log();
+  if (begun_identity_.node == 0 || begun_identity_ == identity) return open_log();
+  disk_.list(alive_.guard([this](const Result<std::vector<DiskEntry>>& entries) {
+    if (!entries) return on_log_dead(entries.error());
+    std::vector<std::string> names;
+    for (const DiskEntry& entry : *entries) {
+      if (wal::segment_number(entry.name)) names.push_back(entry.name);
+    }
+    names.emplace_back(wal::kIdentityName);
+    remove_and_open(std::move(names));
+  }));
+}
+
+// The last one first. Without an identity, segments that were only prepared are leftovers of a log that never was.
+void Journal::remove_and_open(std::vector<std::string> names) {
+  if (names.empty()) return open_log();
+  const std::string name = std::move(names.back());
+  names.pop_back();
+  disk_.remove(name, alive_.guard([this, names = std::move(names)](const Status& removed) {
+    if (!removed) return on_log_dead(removed.error());
+    disk_.sync_names(alive_.guard([this, names](const Status& synced) {
+      if (!synced) return on_log_dead(synced.error());
+      remove_and_open(names);
+    }));
+  }));
 }
 
 void Journal::open_log() {
   search_.reset();
   LogOptions options;
   options.identity = identity_;
-  options.segment_bytes = kSegmentBytes;
+  options.segment_bytes = segment_bytes_;
+  options.batch_bytes = std::min<std::size_t>(options.batch_bytes, segment_bytes_ / 2);
+  options.segments_ahead = kSegmentsAhead;
   checkpoints_ = std::make_unique<CheckpointStore>(disk_, identity_, kReserveBytes);
   LogListener& listener = *this;
   log_ = std::make_unique<WriteAheadLog>(disk_, clock_, listener, options);

@@ -57,16 +57,18 @@ class JournalListener {
 //   can be read or written, a sync has failed.
 class Journal final : private LogListener {
  public:
-  Journal(Disk& disk, const Clock& clock, JournalListener& listener);
-  ~Journal() override;
-
   static constexpr std::uint64_t kSegmentBytes = 8U << 20;
 
-  void open();
+  Journal(Disk& disk, const Clock& clock, JournalListener& listener, std::uint64_t segment_bytes = kSegmentBytes);
+  ~Journal() override;
+
+  // `may_begin_anew`: a folder whose owner has never accepted anything, in no group, is nobody's for now; begun_identity() says who had begun.
+  void open(bool may_begin_anew);
   bool is_known() const { return known_; }
   // Of the folder; node 0: it is nobody's yet.
   const LogIdentity& identity() const { return identity_; }
-  // A folder that is nobody's gets its owner.
+  const LogIdentity& begun_identity() const { return begun_identity_; }
+  // A folder that is nobody's gets its owner: who had begun goes on from it, anybody else begins anew.
   void begin(const LogIdentity& identity);
   bool is_open() const { return open_ && !dead_; }
   const std::optional<Error>& dead() const { return dead_; }
@@ -99,6 +101,9 @@ class Journal final : private LogListener {
   void on_log_room() override { listener_.on_journal_room(); }
 
   void took_identity(const Result<Buffer>& bytes);
+  void look_if_only_begun(const LogIdentity& identity);
+  void look_into_log(const LogIdentity& identity);
+  void remove_and_open(std::vector<std::string> names);
   void look_for_log();
   void know(const LogIdentity& identity);
   void open_log();
@@ -108,8 +113,11 @@ class Journal final : private LogListener {
   Disk& disk_;
   const Clock& clock_;
   JournalListener& listener_;
+  const std::uint64_t segment_bytes_;
   LogIdentity identity_;
-  std::unique_ptr<wal::LogRecovery> search_;  // for an identity, where its own file is damaged
+  LogIdentity begun_identity_;  // node 0: there is none
+  bool may_begin_anew_ = false;
+  std::unique_ptr<wal::LogRecovery> search_;  // for an identity whose own file is damaged, or for any record
   std::unique_ptr<WriteAheadLog> log_;
   std::unique_ptr<CheckpointStore> checkpoints_;
   std::map<GroupId, RecoveredGroup> groups_;

@@ -43,6 +43,7 @@ struct ProviderOptions {
   Timing timing;
   StreamLimits limits;  // of every group's log
   AgentLimits agent;
+  std::uint64_t log_segment_bytes = 8U << 20;     // with a data folder: its log grows by so much
   std::function<void(const Notice&)> tell;        // may be empty; must not call back
   std::function<NetworkCounts()> network_counts;  // may be empty
 

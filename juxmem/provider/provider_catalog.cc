@@ -42,6 +42,7 @@ void ProviderCore::take_part_as_manager() {
   config.seed = env_.random();
   config.limits = options_.limits;
   begin_replica(config, machine_maker(kRootGroup), journal_ ? Durability::kDisk : Durability::kMemory);
+  if (bootstrap_->goes_on()) bootstrap_.reset();  // as one that comes back from its folder: it does not know who met
   begin_root_duties();
   update_routes();
   membership_.begin(self_, true);
@@ -117,6 +118,7 @@ void ProviderCore::on_catalog() {
     }
   }
   update_routes();
+  remember_contacts();
   make_restored_replicas();
   make_learners();
   make_replicas();
@@ -134,7 +136,7 @@ void ProviderCore::update_routes() {
   for (NodeId node : first_managers()) {
     if (routed.contains(node) || (catalog_.version() != 0 && !catalog_.is_manager(node))) continue;
     routed.insert(node);
-    outbox_.set_route(node, contacts_[node - 1], root_duties_ && bootstrap_ ? bootstrap_->members()[node - 1] : 0);
+    outbox_.set_route(node, contacts_[node - 1], first_life_of(node));
   }
   for (NodeId node : routed_) {
     if (!routed.contains(node)) outbox_.set_route(node, {}, 0);
@@ -196,6 +198,7 @@ void ProviderCore::host(GroupId group, std::unique_ptr<Replica> replica) {
   Hosted& hosted = replicas_[group];
   hosted.replica = std::move(replica);
   hosted.tick_at = std::numeric_limits<TimeNs>::max();
+  hosted.replica->on_storage(storage_);
   hosted.replica->tick();
   touched_.insert(group);
 }

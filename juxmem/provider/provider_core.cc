@@ -63,8 +63,10 @@ void ProviderCore::start() {
   update_routes();
   if (Disk* disk = env_.disk()) {
     JournalListener& listener = *this;
-    journal_.emplace(*disk, env_.clock(), listener);
-    journal_->open();
+    journal_.emplace(*disk, env_.clock(), listener, options_.log_segment_bytes);
+    journal_->open(options_.manager);
+    contact_file_.emplace(*disk);
+    contact_file_->read([this](const std::vector<std::string>& addresses) { membership_.add_contacts(addresses); });
   } else {
     enter();
   }
@@ -157,6 +159,7 @@ void ProviderCore::on_timer() {
 
 void ProviderCore::end_turn() {
   if (failure_ || !has_started_) return;
+  watch_disk();
   settle();
   finished_.clear();
   outbox_.flush();
@@ -205,6 +208,7 @@ void ProviderCore::wake_in_time() {
   if (agent_) next = std::min(next, agent_->next_tick());
   if (root_duties_) next = std::min(next, root_duties_->next_tick());
   if (bootstrap_ && bootstrap_->stage() == Bootstrap::Stage::kMeeting) next = std::min(next, meet_at_);
+  next = std::min(next, next_look_at_disk());
   if (next != kNever) env_.wake_at(next);
 }
 
@@ -273,7 +277,7 @@ wire::StatusReply ProviderCore::own_status() const {
   own.uptime = now() - started_at_;
   if (journal_) {
     const LogStatus log = journal_->status();
-    own.log_bytes = log.segments * Journal::kSegmentBytes;
+    own.log_bytes = log.segments * options_.log_segment_bytes;
     if (log.no_room) own.disk = log.no_room->code;
   }
   status.providers.push_back(own);

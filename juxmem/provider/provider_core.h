@@ -13,6 +13,7 @@
 #include "groups/catalog_view.h"
 #include "groups/membership/bootstrap.h"
 #include "juxmem/provider/agent.h"
+#include "juxmem/provider/contact_file.h"
 #include "juxmem/provider/group_moves.h"
 #include "juxmem/provider/journal.h"
 #include "juxmem/provider/learner.h"
@@ -114,6 +115,11 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   bool begin_journal();
   void joined_with_journal();
   void go_on_as_manager();
+  void remember_contacts();
+  std::uint64_t grid_begun() const;
+  std::uint64_t first_life_of(NodeId node) const;
+  void watch_disk();
+  TimeNs next_look_at_disk() const;
   bool is_disk_ready() const { return journal_ && journal_->is_open() && recovering_.empty(); }
   bool can_keep(const wire::CatalogGroup& row) const { return row.durability != Durability::kDisk || is_disk_ready(); }
   bool is_vacant_here(const wire::CatalogGroup& row, std::uint32_t epoch) const;
@@ -180,6 +186,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   std::optional<RootDuties> root_duties_;  // at managers, as long as they are
   std::optional<PageArena> arena_;
   std::optional<Journal> journal_;  // with a data folder
+  std::optional<ContactFile> contact_file_;
   struct Restored {
     RestoredGroup group;
     std::optional<CheckpointId> checkpoint;
@@ -188,6 +195,10 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   std::vector<std::unique_ptr<GroupRecovery>> finished_;  // perhaps inside their own completion
   std::map<GroupId, Restored> restored_;
   std::set<GroupId> untrusted_;
+  StorageHealth storage_;
+  TimeNs look_for_room_at_ = 0;  // while there is none
+  Lsn durable_ = 0;
+  TimeNs durable_moved_at_ = 0;  // or nothing waited
   std::uint64_t store_ = 0;
   std::uint64_t grid_ = 0;                 // the grid's own number; 0: not known yet
   std::map<NodeId, std::uint64_t> lives_;  // of managers with data folders, as heard

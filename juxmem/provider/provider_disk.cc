@@ -15,6 +15,7 @@ namespace juxmem {
 
 void ProviderCore::on_journal_known() {
   store_ = journal_->identity().node != 0 ? journal_->identity().incarnation : env_.random() | 1;
+  if (journal_->begun_identity().node != 0) store_ = journal_->begun_identity().incarnation;
   if (journal_->identity().node == 0) enter();
 }
 
@@ -84,6 +85,14 @@ void ProviderCore::all_recovered() {
 
 // ---- the way in ------------------------------------------------------------------------------------------------------------
 
+// A former life of this manager had begun to make it, and ended before it had accepted anything.
+std::uint64_t ProviderCore::grid_begun() const {
+  if (!journal_ || !options_.manager) return 0;
+  const LogIdentity& begun = journal_->begun_identity();
+  const bool is_same = begun.node == Bootstrap::number_of(contacts_, options_.address);
+  return is_same && begun.node != 0 ? begun.grid : 0;
+}
+
 void ProviderCore::enter() {
   NodeId node = 0;
   if (journal_) {
@@ -96,7 +105,7 @@ void ProviderCore::enter() {
   }
   if (restored_.contains(kRootGroup)) return go_on_as_manager();
   if (!options_.manager || node != 0) return membership_.begin(node, false);
-  bootstrap_.emplace(contacts_, options_.address, options_.incarnation, journal_.has_value());
+  bootstrap_.emplace(contacts_, options_.address, options_.incarnation, journal_.has_value(), grid_begun());
   meet(now());
 }
 
@@ -116,6 +125,19 @@ void ProviderCore::go_on_as_manager() {
   (void)catalog_.update(replicas_.at(kRootGroup).replica->catalog()->catalog().snapshot());
   on_catalog();
   say(Notice::Severity::kInfo, fmt::format("this is manager {} again", self_));
+}
+
+// The managers first: they are asked most.
+void ProviderCore::remember_contacts() {
+  if (!contact_file_ || !is_disk_ready()) return;
+  std::vector<std::string> addresses;
+  for (const bool managers : {true, false}) {
+    for (const wire::CatalogProvider& row : catalog_.providers()) {
+      const bool is_other = row.node != self_ && row.address != options_.address;
+      if (is_other && row.up && catalog_.is_manager(row.node) == managers) addresses.push_back(row.address);
+    }
+  }
+  if (!addresses.empty()) contact_file_->remember(std::move(addresses));
 }
 
 // True if the data folder, if there is one, takes records of this provider.
@@ -153,11 +175,23 @@ bool ProviderCore::is_later_life(const wire::CatalogProvider& row, std::uint64_t
 
 void ProviderCore::note_life(NodeId node, std::uint64_t incarnation) {
   const wire::CatalogProvider* row = catalog_.provider(node);
+  if (row == nullptr && incarnation > first_life_of(node) && first_life_of(node) != 0) {
+    lives_[node] = incarnation;
+    return outbox_.set_route(node, contacts_[node - 1], incarnation);
+  }
   if (row == nullptr || row->store == 0 || !catalog_.is_manager(node)) return;
   std::uint64_t& life = lives_[node];
   if (life >= incarnation) return;
   life = incarnation;
   outbox_.set_route(node, row->address, life);
+}
+
+// Of a first manager that has not joined yet; 0: any, or it is none.
+std::uint64_t ProviderCore::first_life_of(NodeId node) const {
+  if (!root_duties_ || !bootstrap_ || node > bootstrap_->members().size()) return 0;
+  const auto heard = lives_.find(node);
+  const std::uint64_t met = bootstrap_->members()[node - 1];
+  return heard == lives_.end() ? met : std::max(met, heard->second);
 }
 
 // 0: any. A manager that has been started again may not know yet which lives of the others the catalog will name.
@@ -218,6 +252,55 @@ void ProviderCore::make_restored_replicas() {
     }
     make_replica(*row);
   }
+}
+
+// ---- how the disk does -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::int64_t kLookForRoomMs = 200;
+
+}  // namespace
+
+// What makes it late or full concerns every group that is kept on it, whether or not that one has something to write now.
+void ProviderCore::watch_disk() {
+  if (!journal_ || !journal_->is_open()) return;
+  const TimeNs time = now();
+  const LogStatus log = journal_->status();
+  const bool is_late = log.pending_since != 0 && time - log.pending_since >= ms_to_ns(options_.timing.disk_late_ms);
+  const bool is_full = log.no_room && log.no_room->code == Code::kNoSpace;
+  if (log.durable != durable_ || log.pending_since == 0) durable_moved_at_ = time;
+  durable_ = log.durable;
+  membership_.set_disk_follows(time - durable_moved_at_ < ms_to_ns(options_.timing.stall_ms));
+  if (is_full && time >= look_for_room_at_) {
+    look_for_room_at_ = time + ms_to_ns(kLookForRoomMs);
+    journal_->log().look_for_room();
+    for (const auto& [group, hosted] : replicas_) touched_.insert(group);  // a checkpoint may make some
+  }
+  const StorageHealth health{.is_late = is_late, .is_full = is_full};
+  if (health == storage_) return;
+  if (is_full && !storage_.is_full) {
+    say(Notice::Severity::kWarning, "the disk is full: groups are written to where a quorum of other disks has room");
+  } else if (!is_full && storage_.is_full) {
+    say(Notice::Severity::kInfo, "the disk has room again");
+  }
+  if (is_late && !storage_.is_late) {
+    say(Notice::Severity::kWarning,
+        fmt::format("the disk has kept nothing for {} ms: other members lead, where there are some",
+                    options_.timing.disk_late_ms));
+  }
+  storage_ = health;
+  for (auto& [group, hosted] : replicas_) {
+    hosted.replica->on_storage(storage_);
+    touched_.insert(group);
+  }
+}
+
+TimeNs ProviderCore::next_look_at_disk() const {
+  if (!journal_ || !journal_->is_open()) return kNever;
+  if (storage_.is_full) return look_for_room_at_;
+  const TimeNs since = journal_->status().pending_since;
+  return since == 0 || storage_.is_late ? kNever : since + ms_to_ns(options_.timing.disk_late_ms);
 }
 
 // ---- while it runs ---------------------------------------------------------------------------------------------------------

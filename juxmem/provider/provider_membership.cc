@@ -47,13 +47,19 @@ void Membership::on_manager_list(TimeNs now, const wire::ManagerList& list) {
   if (self_ != 0) return;
   if (what_.manager) on_root_coordinator(now, list.coordinator);
   if (what_.manager && what_.store == 0) return;
+  add_contacts(list.addresses);
   for (std::size_t i = 0; i < list.nodes.size(); ++i) {
     const std::string& address = list.addresses[i];
-    const bool is_known = std::ranges::find(contacts_, address) != contacts_.end();
-    if (!is_known && contacts_.size() < kContactsMax) contacts_.push_back(address);
     if (list.nodes[i] != list.coordinator || address == asked_address_) continue;
     coordinators_address_ = address;
     join_at_ = now;
+  }
+}
+
+void Membership::add_contacts(const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    const bool is_known = std::ranges::find(contacts_, address) != contacts_.end();
+    if (!is_known && contacts_.size() < kContactsMax) contacts_.push_back(address);
   }
 }
 
@@ -96,8 +102,9 @@ void Membership::tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalo
   }
   if (now >= report_at_) {
     report_at_ = now + ms_to_ns(timing_.report_ms);
+    if (disk_follows_) ++progress_;
     const wire::Report report{
-        .node = self_, .incarnation = what_.incarnation, .used_bytes = used_bytes, .progress = ++progress_};
+        .node = self_, .incarnation = what_.incarnation, .used_bytes = used_bytes, .progress = progress_};
     const NodeId other = next_manager(reports_);
     if (coordinator_ != 0) outbox_.to_any_life(coordinator_, wire::GroupMessage(report));
     if (other != 0 && other != coordinator_) outbox_.to_any_life(other, wire::GroupMessage(report));

@@ -39,10 +39,15 @@ class Membership {
   void on_root_coordinator(TimeNs now, NodeId coordinator);
   // Whom to ask, from somebody who is not the one.
   void on_manager_list(TimeNs now, const wire::ManagerList& list);
+  // Further addresses of providers of the grid, as a former life knew them.
+  void add_contacts(const std::vector<std::string>& addresses);
   // The managers that this provider can reach by their numbers, itself possibly among them.
   void use_managers(std::vector<NodeId> managers) { managers_ = std::move(managers); }
   // The root's replica lives in this provider and goes on: the catalog needs no watching.
   void set_catalog_is_local(bool is_local) { catalog_is_local_ = is_local; }
+
+  // Where the disk keeps nothing of what waits, reports show no progress.
+  void set_disk_follows(bool follows) { disk_follows_ = follows; }
 
   void tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalog_version);
   TimeNs next_tick() const;
@@ -73,6 +78,7 @@ class Membership {
   std::uint64_t joins_ = 0;
   std::size_t watches_ = 0;
   std::uint64_t progress_ = 0;
+  bool disk_follows_ = true;
   TimeNs join_at_ = 0;
   TimeNs report_at_ = 0;
   TimeNs watch_at_ = 0;

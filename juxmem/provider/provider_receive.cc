@@ -21,7 +21,10 @@ bool ProviderCore::is_who_it_says(const wire::Packet& packet) const {
     return known->incarnation == packet.incarnation || is_later_life(*known, packet.incarnation);
   }
   const bool is_of_first = root_duties_ && bootstrap_ && packet.from <= bootstrap_->members().size();
-  return !is_of_first || bootstrap_->members()[packet.from - 1] == packet.incarnation;
+  if (!is_of_first) return true;
+  // With data folders one that had only begun goes on.
+  const std::uint64_t met = bootstrap_->members()[packet.from - 1];
+  return met == packet.incarnation || (journal_ && packet.incarnation > met);
 }
 
 void ProviderCore::on_packet(PeerId from, wire::Packet packet) {
@@ -225,7 +228,7 @@ void ProviderCore::on_hello(const Sender& from, const wire::ManagerHello& hello)
   const auto answer = bootstrap_->on_hello(hello);
   if (answer && from.peer != 0) reply(from.peer, wire::GroupMessage(*answer));
   take_part_as_manager();
-  come_back_as_provider();
+  if (bootstrap_) come_back_as_provider();
 }
 
 void ProviderCore::on_status_request(const Sender& from, const wire::StatusRequest& request) {

@@ -108,6 +108,8 @@ class Replica : public LocalReplica {
   // The node's log is stable up to here; it has room again.
   void on_log_durable(Lsn up_to);
   void on_log_room();
+  // The node's disk does so from now on.
+  void on_storage(StorageHealth health);
   bool is_kept_on_disk() const { return log_ != nullptr; }
   // A restart would find the state that the epoch began with.
   bool is_state_stable() const { return !lacks_state() && (!log_ || !log_->awaits_state()); }
@@ -221,7 +223,8 @@ class Replica : public LocalReplica {
   void begin_log(std::unique_ptr<ReplicaLog> log);
   void reopen_log();
   void consider_checkpoint();
-  bool refuse_for_lack_of_room(NodeId from, std::uint64_t tag);
+  bool lacks_room_for(const wire::Command& command) const;
+  void refuse_for_lack_of_room(NodeId from, std::uint64_t tag);
 
   // Epochs (replica_epochs.cc).
   void enter_next_epoch(const StreamEnd& end);
@@ -241,6 +244,7 @@ class Replica : public LocalReplica {
   ReplicaHost& host_;
   StreamConfig config_;
   std::unique_ptr<ReplicaLog> log_;  // nullptr: kept in memory only
+  StorageHealth storage_;
   Stream stream_;
   const MachineMaker make_machine_;
   std::optional<Stream> former_;  // of the epoch before: teaches

@@ -67,6 +67,12 @@ void Replica::on_log_room() {
   if (log_) log_->on_room();
 }
 
+void Replica::on_storage(StorageHealth health) {
+  if (!log_) return;
+  storage_ = health;
+  stream_.storage(host_.now(), storage_);
+}
+
 // Until a checkpoint of this epoch is made, the state that it began with is found by the former one's entries.
 void Replica::forget_former_end() {
   if (former_epochs_.empty() || checkpointer_->last_epoch() != epoch()) return;
@@ -84,14 +90,28 @@ void Replica::consider_checkpoint() {
   checkpointer_->consider(host_.now(), *machine_, facts);
 }
 
-// What the disk does not take in, nobody is told of: better a name at once than no answer.
-bool Replica::refuse_for_lack_of_room(NodeId from, std::uint64_t tag) {
-  if (!log_ || !log_->trouble() || log_->trouble()->code != Code::kNoSpace) return false;
+namespace {
+
+// What makes the group larger. Anything else is small, or makes room.
+bool is_write(const wire::Action& action) {
+  return std::holds_alternative<wire::Publish>(action) || std::holds_alternative<wire::Stage>(action) ||
+         std::holds_alternative<wire::Allocate>(action) || std::holds_alternative<wire::CreateGroup>(action) ||
+         std::holds_alternative<wire::Reserve>(action) || std::holds_alternative<wire::PublishName>(action);
+}
+
+}  // namespace
+
+bool Replica::lacks_room_for(const wire::Command& command) const {
+  return log_ && stream_.lacks_room() && is_write(command.action);
+}
+
+// Better a name at once than no answer. It is in no log: what was proposed before this node led has been applied by now.
+void Replica::refuse_for_lack_of_room(NodeId from, std::uint64_t tag) {
+  if (from == 0) return;
   wire::Reply refusal;
   refusal.code = Code::kNoSpace;
-  refusal.detail = log_->trouble()->detail;
+  refusal.detail = "the disks of so many members are full that no quorum of them has room";
   answer(from, tag, machine_->applied(), std::move(refusal));
-  return true;
 }
 
 }  // namespace juxmem

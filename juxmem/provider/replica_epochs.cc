@@ -53,6 +53,7 @@ void Replica::enter_next_epoch(const StreamEnd& end) {
   former_ = std::exchange(stream_, Stream(config_));
   former_may_go_ = false;
   const TimeNs now = host_.now();
+  if (log_) stream_.storage(now, storage_);
   stream_.tick(now);
   for (auto& [from, message] : std::exchange(early_, {})) stream_.receive(now, from, std::move(message));
 }

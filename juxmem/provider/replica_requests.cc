@@ -3,6 +3,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "juxmem/base/mutant.h"
 #include "juxmem/provider/block_machine.h"
 #include "juxmem/provider/catalog_machine.h"
 #include "juxmem/provider/replica.h"
@@ -134,7 +135,10 @@ void Replica::serve(NodeId from, wire::Propose& request) {
     return;
   }
   if (answer_without_entry(from, request.tag, command->op)) return;
-  if (refuse_for_lack_of_room(from, request.tag)) return;
+  if (lacks_room_for(*command)) {
+    refuse_for_lack_of_room(from, request.tag);
+    if (!mutant("execute_what_is_refused")) return;
+  }
   Proposal proposal;
   proposal.from = from;
   proposal.tag = request.tag;
@@ -183,6 +187,11 @@ void Replica::put(Proposal proposal) {
 void Replica::put_waiting() {
   while (coordinates_ && proposals_.has_waiting()) {
     const Proposal& first = proposals_.first_waiting();
+    if (lacks_room_for(first.command)) {
+      const Proposal refused = proposals_.take_first_waiting();
+      refuse_for_lack_of_room(refused.from, refused.tag);
+      continue;
+    }
     wire::Entry entry;
     entry.kind = wire::EntryKind::kCommand;
     entry.command = first.encoded;

@@ -77,6 +77,7 @@ struct Accepted {
   Instance up_to = 0;    // everything up to here is held under `ballot` (or decided)
   Instance decided = 0;  // how far the acceptor knows the decisions
   TimeNs sent_at = 0;    // of the message answered: grants the lease from then
+  bool is_full = false;  // soon there is no room for further entries on the acceptor's disk
   bool operator==(const Accepted&) const = default;
 };
 

@@ -96,6 +96,10 @@ class WriteAheadLog {
   // Segments with lost records are kept, so that every start reports the loss, until this is called: when all streams that
   // may have been here are repaired or known not to have been.
   void settle_losses();
+  // Tries again to make the next segment, where that has failed.
+  void look_for_room() {
+    if (is_open() && pool_.trouble()) pool_.top_up();
+  }
 
  private:
   struct Stream {

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "consistency/coherence/holdings.h"
+#include "consistency/paxos/stop_sign.h"
 #include "juxmem/provider/block_machine.h"
 #include "juxmem/provider/catalog_machine.h"
 
@@ -49,6 +51,7 @@ void GridChecks::after_turn(const Provider& provider) {
     const auto group = groups_.find(number);
     if (replica == nullptr || group == groups_.end()) continue;
     look_at(provider, number, *replica, group->second);
+    look_at_end(number, *replica, group->second);
   }
   check_told(provider);
   providers_.insert(&provider);
@@ -123,6 +126,18 @@ void GridChecks::check_beginning(GroupId number, const Group& group, const Epoch
     if (!is_new || group.followed.contains(node)) continue;
     return world_.fail(fmt::format("group {}: an epoch begins with node {}, which has never had the state", number, node));
   }
+}
+
+// The next epoch has begun, though whoever is to take part in it may not have heard of that: its members are needed from now on.
+void GridChecks::look_at_end(GroupId number, const Replica& replica, Group& group) {
+  if (!replica.is_retired() || group.epochs.contains(replica.next_epoch())) return;
+  const wire::Entry* stop = replica.stream().entry_at(replica.applied());
+  const auto before = group.epochs.find(replica.epoch());
+  if (stop == nullptr || before == group.epochs.end()) return;
+  const std::optional<StopSign> next = decode_stop_sign({number, replica.epoch()}, stop->command);
+  if (!next) return;
+  const Epoch& begun = group.epochs.emplace(next->next_epoch, Epoch(next->members, replica.applied())).first->second;
+  check_beginning(number, group, before->second, begun);
 }
 
 void GridChecks::look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group) {

@@ -84,6 +84,7 @@ class GridChecks {
 
   void learn_groups(const Provider& provider);
   void look_at(const Provider& provider, GroupId number, const Replica& replica, Group& group);
+  void look_at_end(GroupId number, const Replica& replica, Group& group);
   void look_at_entries(const Provider& provider, GroupId number, const Replica& replica, Epoch& epoch);
   void look_at_state(const Provider& provider, GroupId number, const Replica& replica, Group& group);
   void look_at_learner(const Provider& provider, GroupId number, Group& group) const;

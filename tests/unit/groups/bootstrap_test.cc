@@ -54,6 +54,36 @@ TEST(Bootstrap, AllAgreeOnAllIncarnations) {
   }
 }
 
+TEST(Bootstrap, LifeAfterOneThatHadOnlyBegunGoesOn) {
+  std::vector<std::unique_ptr<Bootstrap>> managers;
+  for (std::size_t i = 0; i < 3; ++i) {
+    managers.push_back(std::make_unique<Bootstrap>(kAddresses, kAddresses[i], 11 + i, true));
+  }
+  let_meet({managers[0].get(), managers[1].get(), managers[2].get()});
+  const std::uint64_t grid = managers[0]->grid();
+  Bootstrap again(kAddresses, kAddresses[0], 21, true, grid);
+  let_meet({&again, managers[1].get(), managers[2].get()});
+  EXPECT_EQ(again.stage(), Bootstrap::Stage::kEstablished);
+  EXPECT_TRUE(again.goes_on());
+  EXPECT_EQ(again.grid(), grid);
+  Bootstrap stranger(kAddresses, kAddresses[0], 31, true);
+  let_meet({&stranger, managers[1].get(), managers[2].get()});
+  EXPECT_EQ(stranger.stage(), Bootstrap::Stage::kReplaced);
+}
+
+TEST(Bootstrap, LivesAfterThoseThatHadOnlyBegunMakeANewGridTogether) {
+  Bootstrap a(kAddresses, kAddresses[0], 21, true, 77);
+  Bootstrap b(kAddresses, kAddresses[1], 22, true, 77);
+  Bootstrap c(kAddresses, kAddresses[2], 23, true);
+  let_meet({&a, &b, &c});
+  for (const Bootstrap* each : {&a, &b, &c}) {
+    EXPECT_EQ(each->stage(), Bootstrap::Stage::kEstablished);
+    EXPECT_EQ(each->grid(), a.grid());
+    EXPECT_FALSE(each->goes_on());
+  }
+  EXPECT_NE(a.grid(), 77U);
+}
+
 TEST(Bootstrap, RestartBeforeTheFirstAgreementIsTakenIn) {
   Bootstrap a = manager(0, 11);
   Bootstrap b = manager(1, 12);

@@ -66,6 +66,104 @@ TEST(StreamOnDisk, CoordinatorWhoseStorageHangsGivesItsRoleUp) {
   EXPECT_FALSE(stream.is_coordinator());
 }
 
+// Three members of which the first coordinates; the disks of the others are quick.
+class StreamWithBadStorage : public testing::Test {
+ protected:
+  // One member's answers to all that the coordinator has sent.
+  void answer(NodeId from, bool is_full = false) {
+    stream_.receive(now_, from, wire::Accepted{{1, 1}, stream_.ballot(), stream_.last(), 0, now_, is_full});
+  }
+  void pass(std::int64_t ms) {
+    for (std::int64_t i = 0; i < ms; i += 10) {
+      now_ += ms_to_ns(10);
+      if (answers_) answer(2, others_are_full_);
+      if (answers_) answer(3, others_are_full_);
+      stream_.tick(now_);
+      look();
+    }
+  }
+  void look() {
+    const StreamOutput output = stream_.take();
+    if (keeps_) stream_.persisted(now_, output.persist.mark);
+    for (const DecidedEntry& decided : output.decided) stream_.applied(now_, decided.instance);
+    for (const Outgoing& outgoing : output.messages) {
+      if (std::holds_alternative<wire::Transfer>(outgoing.message)) handed_to_ = outgoing.to;
+      if (std::holds_alternative<wire::PreVote>(outgoing.message)) campaigns_ = true;
+    }
+  }
+  void SetUp() override {
+    stream_.tick(now_);
+    const std::uint64_t mark = stream_.take().persist.mark;
+    stream_.persisted(now_, mark);
+    stream_.receive(now_, 2, wire::Promise{{1, 1}, stream_.ballot(), 0, 1, {}, true, now_});
+    ASSERT_TRUE(stream_.is_coordinator());
+    const std::uint64_t first = stream_.take().persist.mark;
+    stream_.persisted(now_, first);
+    pass(20);
+    ASSERT_TRUE(stream_.serves(now_));
+  }
+
+  TimeNs now_ = kStart;
+  Stream stream_{kept_on_disk({{1, 1}, {2, 1}, {3, 1}})};
+  bool answers_ = true;
+  bool keeps_ = true;
+  bool others_are_full_ = false;
+  NodeId handed_to_ = 0;
+  bool campaigns_ = false;
+};
+
+TEST_F(StreamWithBadStorage, RoleGoesFromALateDiskToAMemberThatAnswersInTime) {
+  keeps_ = false;
+  ASSERT_TRUE(stream_.propose(now_, command("a")));
+  look();
+  pass(Timing{}.disk_late_ms - 100);
+  EXPECT_EQ(handed_to_, 0U);
+  pass(200);
+  EXPECT_EQ(handed_to_, 2U);
+  EXPECT_FALSE(stream_.is_coordinator());
+}
+
+TEST_F(StreamWithBadStorage, RoleGoesThoughOtherStreamsAloneWaitForTheDisk) {
+  stream_.storage(now_, {.is_late = true});
+  pass(100);
+  EXPECT_EQ(handed_to_, 2U);
+}
+
+TEST_F(StreamWithBadStorage, LateMemberDoesNotCampaign) {
+  stream_.storage(now_, {.is_late = true});
+  pass(100);
+  answers_ = false;
+  pass(3000);
+  EXPECT_FALSE(campaigns_);
+  stream_.storage(now_, {});
+  pass(3000);
+  EXPECT_TRUE(campaigns_);
+}
+
+TEST_F(StreamWithBadStorage, RoleGoesFromAFullDiskToAMemberWithRoom) {
+  stream_.storage(now_, {.is_full = true});
+  pass(100);
+  EXPECT_EQ(handed_to_, 2U);
+}
+
+TEST_F(StreamWithBadStorage, RoleStaysWhereAllDisksAreFull) {
+  others_are_full_ = true;
+  pass(20);
+  stream_.storage(now_, {.is_full = true});
+  pass(1000);
+  EXPECT_EQ(handed_to_, 0U);
+  EXPECT_TRUE(stream_.serves(now_));
+}
+
+TEST_F(StreamWithBadStorage, RoomIsLackedOnceTheOthersAreNoQuorum) {
+  stream_.storage(now_, {.is_full = true});
+  EXPECT_FALSE(stream_.lacks_room());
+  answer(2, true);
+  EXPECT_TRUE(stream_.lacks_room());
+  answer(2, false);
+  EXPECT_FALSE(stream_.lacks_room());
+}
+
 TEST(StreamOnDisk, RecoveredMemberPromisesNothingLower) {
   Stream stream(kept_on_disk({{1, 1}, {2, 1}, {3, 1}}), HardState{.promised = {5, 2}, .entries = {}});
   stream.receive(kStart, 3, wire::Prepare{{1, 1}, {4, 3}, 0, {}, kStart});

@@ -137,8 +137,12 @@ bool ProviderGrid::run_until(const std::function<bool()>& condition, std::int64_
   return true;
 }
 
-void ProviderGrid::run_for(std::int64_t ms) {
-  run_until([] { return false; }, ms);
+void ProviderGrid::run_for(std::int64_t ms) { run_for_ns(ms_to_ns(ms)); }
+
+void ProviderGrid::run_for_ns(TimeNs ns) {
+  const TimeNs limit = now_ + ns;
+  while (step(limit)) {
+  }
 }
 
 bool ProviderGrid::all_ready() const {

@@ -114,6 +114,7 @@ class ProviderGrid {
   // Until the condition holds or so much virtual time has passed; whether it holds.
   bool run_until(const std::function<bool()>& condition, std::int64_t limit_ms = 20'000);
   void run_for(std::int64_t ms);
+  void run_for_ns(TimeNs ns);
 
   Provider& provider(std::size_t index) { return *providers_.at(index); }
   ProviderOptions& options(std::size_t index) { return options_.at(index); }

@@ -29,7 +29,7 @@ class ReplicaDisk : public testing::Test, public ReplicaHost, public JournalList
   void start() {
     arena.emplace(*PageArena::create(64U << 20));
     journal.emplace(disk, clock, *this);
-    journal->open();
+    journal->open(false);
     run_until([&] { return replica != nullptr || trouble.has_value(); });
   }
   void crash(sim::Crash kind = sim::Crash::kPower) {

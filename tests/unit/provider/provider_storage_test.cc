@@ -1,0 +1,213 @@
+// Providers whose disks hang, fill up, or have not kept anything yet when they are killed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "juxmem/provider/block_machine.h"
+#include "juxmem/wire/codec.h"
+#include "tests/sim/disk/sim_disk.h"
+#include "tests/unit/provider/provider_grid.h"
+
+namespace juxmem {
+namespace {
+
+// Four providers with data folders on one site.
+class ProviderStorageTest : public testing::Test {
+ protected:
+  static constexpr NodeId kAgent = 900;
+  static constexpr std::size_t kProviders = 4;
+
+  explicit ProviderStorageTest(std::size_t managers = 3)
+      : grid_(std::vector<std::string>(kProviders, "a"), managers), listener_(grid_.add_listener(index_)) {
+    for (std::size_t i = 0; i < kProviders; ++i) {
+      grid_.options(i).timing.heal_after_ms = 60'000;
+      grid_.options(i).log_segment_bytes = 64 * 1024;
+      auto made = std::make_unique<sim::SimDisk>(sim::SimDiskOptions{.seed = i + 1, .latency_max_ns = 200'000},
+                                                 grid_.node(i).clock());
+      sim::SimDisk* disk = made.get();
+      grid_.use_disk(i, {disk, [disk] { return disk->next_due(); }, [disk] { disk->deliver_due(); },
+                         [disk] { disk->crash(sim::Crash::kPower); }});
+      disks_.push_back(std::move(made));
+    }
+  }
+
+  void start() {
+    for (std::size_t i = 0; i < kProviders; ++i) grid_.start(i);
+    ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); })) << grid_.provider(0).waiting_for();
+    grid_.run_for(600);
+  }
+  std::size_t lead(GroupId group) {
+    EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(group) >= 0; })) << "nobody leads group " << group;
+    return static_cast<std::size_t>(std::max(0, grid_.leader_of(group)));
+  }
+  void wish(const wire::GroupMessage& message) {
+    for (std::size_t i = 0; i < kProviders; ++i) {
+      wire::Packet packet;
+      packet.messages.emplace_back(message);
+      grid_.send_from(index_, i, std::move(packet));
+    }
+  }
+  wire::Reply execute(GroupId group, SessionId session, wire::Action action) {
+    wire::Propose request;
+    request.group = group;
+    request.tag = ++tag_;
+    request.command = wire::encode_command({session == 0 ? OpId{} : OpId{session, 0, ++counter_}, std::move(action)});
+    wire::Packet packet;
+    packet.from = kAgent;
+    packet.incarnation = 7000 + kAgent;
+    packet.messages.emplace_back(wire::GroupMessage(std::move(request)));
+    grid_.send_from(index_, lead(group), std::move(packet));
+    std::optional<wire::Executed> executed;
+    EXPECT_TRUE(grid_.run_until([&] {
+      return (executed = listener_.take<wire::Executed>([&](const auto& answer) { return answer.tag == tag_; })).has_value();
+    }));
+    return executed ? executed->reply : wire::Reply{};
+  }
+  SessionId open(GroupId group) {
+    counter_ = 0;
+    return execute(group, 0, wire::OpenSession{kAgent, 7000 + kAgent}).session;
+  }
+  void make_group() {
+    wire::CreateGroup create{.shape = {1, 3}, .durability = Durability::kDisk, .prefer = 2, .reserve_bytes = 8U << 20};
+    group_ = execute(kRootGroup, open(kRootGroup), create).number;
+    session_ = open(group_);
+    ASSERT_EQ(allocate(), Code::kOk);
+  }
+  Code allocate() {
+    return execute(group_, session_, wire::Allocate{.size_bytes = 4096, .added_quota_bytes = 8U << 20}).code;
+  }
+  std::size_t followers_index(std::size_t leader) {
+    for (std::size_t i = 0; i < kProviders; ++i) {
+      if (i != leader && grid_.provider(i).replica(group_) != nullptr) return i;
+    }
+    return kProviders;
+  }
+  // Not even a checkpoint can make room.
+  void fill(std::size_t index) {
+    disks_[index]->lose("reserve");
+    disks_[index]->set_capacity(disks_[index]->used_bytes());
+  }
+  void clear(std::size_t index) { disks_[index]->set_capacity(1U << 30); }
+  Code allocate_until_refused() {
+    Code code = Code::kOk;
+    for (int i = 0; i < 500 && code == Code::kOk; ++i) code = allocate();
+    return code;
+  }
+
+  std::vector<std::unique_ptr<sim::SimDisk>> disks_;
+  ProviderGrid grid_;
+  std::size_t index_ = 0;
+  Listener& listener_;
+  std::uint64_t tag_ = 0;
+  std::uint64_t counter_ = 0;
+  GroupId group_ = 0;
+  SessionId session_ = 0;
+};
+
+TEST_F(ProviderStorageTest, IdleGroupsLeaveADiskThatHangs) {
+  start();
+  make_group();
+  const std::size_t slow = lead(group_);
+  disks_[slow]->hang(true);
+  // Whether or not they have something to write there themselves.
+  EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(group_) >= 0 && lead(group_) != slow; }, 10'000));
+  EXPECT_TRUE(grid_.run_until([&] { return lead(kRootGroup) != slow; }, 10'000));
+  session_ = open(group_);
+  EXPECT_EQ(allocate(), Code::kOk);
+  disks_[slow]->hang(false);
+  EXPECT_TRUE(grid_.run_until([&] { return grid_.provider(slow).replica(group_)->applied() >= session_ + 1; }));
+}
+
+TEST_F(ProviderStorageTest, ProviderWhoseDiskHangsIsCalledDownAndUpAgain) {
+  start();
+  make_group();
+  const std::size_t slow = lead(group_);
+  const NodeId node = grid_.provider(slow).self();
+  const auto is_up = [&] { return grid_.provider((slow + 1) % kProviders).catalog().provider(node)->up; };
+  disks_[slow]->hang(true);
+  allocate();
+  EXPECT_TRUE(grid_.run_until([&] { return !is_up(); }));
+  disks_[slow]->hang(false);
+  EXPECT_TRUE(grid_.run_until(is_up));
+}
+
+TEST_F(ProviderStorageTest, FullDiskOfOneMemberStopsNobody) {
+  start();
+  make_group();
+  const std::size_t full = lead(group_);
+  fill(full);
+  for (int i = 0; i < 300; ++i) {
+    if (lead(group_) == full) grid_.run_for(100);
+    ASSERT_EQ(allocate(), Code::kOk) << i;
+  }
+  EXPECT_NE(lead(group_), full);
+  clear(full);
+  const Instance now = grid_.provider(lead(group_)).replica(group_)->applied();
+  EXPECT_TRUE(grid_.run_until([&] { return grid_.provider(full).replica(group_)->applied() >= now; }));
+}
+
+TEST_F(ProviderStorageTest, FullQuorumRefusesByNameAndGoesOnOnceThereIsRoom) {
+  start();
+  make_group();
+  for (std::size_t i = 0; i < kProviders; ++i) fill(i);
+  EXPECT_EQ(allocate_until_refused(), Code::kNoSpace);
+  const std::size_t leader = lead(group_);
+  grid_.run_for(5000);
+  EXPECT_GE(grid_.leader_of(group_), 0);  // it serves those who read
+  EXPECT_EQ(allocate(), Code::kNoSpace);
+  clear(followers_index(leader));
+  EXPECT_EQ(allocate(), Code::kNoSpace);
+  for (std::size_t i = 0; i < kProviders; ++i) clear(i);
+  grid_.run_for(1000);
+  session_ = open(group_);
+  EXPECT_EQ(allocate(), Code::kOk);
+}
+
+// Killed after so many steps of 200 us.
+class ProviderKilledEarlyTest : public ProviderStorageTest, public testing::WithParamInterface<int> {
+ protected:
+  void kill_and_start_again(const std::vector<std::size_t>& indexes) {
+    for (std::size_t i = 0; i < kProviders; ++i) grid_.start(i);
+    grid_.run_for_ns(GetParam() * 200'000);
+    for (std::size_t i : indexes) grid_.kill(i);
+    grid_.run_for(300);
+    for (std::size_t i : indexes) grid_.start(i);
+    ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); })) << grid_.provider(0).waiting_for();
+  }
+};
+
+TEST_P(ProviderKilledEarlyTest, ManagerComesBackFromItsFolder) { kill_and_start_again({0}); }
+TEST_P(ProviderKilledEarlyTest, WholeGridComesBackFromItsFolders) { kill_and_start_again({0, 1, 2, 3}); }
+
+INSTANTIATE_TEST_SUITE_P(Steps, ProviderKilledEarlyTest, testing::Range(1, 60));
+
+class OnlyManagerTest : public ProviderStorageTest {
+ protected:
+  OnlyManagerTest() : ProviderStorageTest(1) {}
+};
+
+TEST_F(OnlyManagerTest, SeatMovesWhenItIsDrained) {
+  start();
+  wish(wire::DrainRequest{.tag = 1, .provider = "p0"});
+  EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(kRootGroup) > 0; }));
+}
+
+TEST_F(OnlyManagerTest, FirstManagerFindsTheGridThatHasLeftIt) {
+  start();
+  wish(wire::DrainRequest{.tag = 1, .provider = "p0"});
+  ASSERT_TRUE(
+      grid_.run_until([&] { return grid_.leader_of(kRootGroup) > 0 && grid_.provider(0).replica(kRootGroup) == nullptr; }));
+  const NodeId node = grid_.provider(0).self();
+  grid_.run_for(1000);
+  grid_.kill(0);
+  grid_.run_for(1000);
+  grid_.start(0);  // told of nobody but itself
+  ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); })) << grid_.provider(0).waiting_for();
+  EXPECT_EQ(grid_.provider(0).self(), node);
+}
+
+}  // namespace
+}  // namespace juxmem

@@ -22,8 +22,7 @@ namespace juxmem {
 //   changes. Hence no two living managers are established with different sets (one of the two sets has the lower incarnation of
 //   somebody; who established it never told the higher one, which the other set would have needed), and no two sets ever had
 //   majorities established, unless a majority lost its memory. B4 managers with data folders never meet again: they go on from there.
-//   Who asks one of them takes part if it was about to establish just that grid, or goes on from what it had
-//   begun, and has been
+//   Who asks one of them takes part if it was about to establish just that grid, or goes on from what it had begun, and has been
 //   replaced otherwise. B5 who had only begun a grid begins another one with all others, of whom then nobody has accepted anything in the former.
 // Ownership: a value.
 // Failure: kReplaced: the established managers count on a former life of this one. problem() names what people must mend.

@@ -8,6 +8,13 @@
 
 namespace juxmem::sim {
 
+// Small, so that logs grow into full disks; an entry must fit.
+std::uint64_t GridSim::segment_bytes() const {
+  const bool has_large_parts =
+      std::ranges::any_of(blocks_, [](const SharedBlock& block) { return block.part_bytes > 64 * 1024; });
+  return has_large_parts ? ProviderOptions{}.log_segment_bytes : 256 * 1024;
+}
+
 // A part of the seeds; the others are what they are without it.
 void GridSim::choose_disks(std::uint64_t seed) {
   on_disk_ = disk_random_.chance(300'000);

@@ -131,7 +131,8 @@ void GridSim::start_provider(SimProvider& provider) {
                           .manager = provider.manager && !knows_only_itself(provider),
                           .managers = contacts_of(provider),
                           .timing = timing_,
-                          .limits = limits_};
+                          .limits = limits_,
+                          .log_segment_bytes = segment_bytes()};
   options.tell = [this, name = provider.name](const Notice& notice) {
     world_.trace(fmt::format("{}: {}", name, notice.text));
   };

@@ -76,6 +76,7 @@ class GridSim {
 
   // grid_disks.cc
   void choose_disks(std::uint64_t seed);
+  std::uint64_t segment_bytes() const;
   void deliver_in_time(SimProvider& provider);
   void lose_power_of(SimProvider& victim, TimeNs down_for, std::optional<Crash> how = {});
   void lose_power_of_all();

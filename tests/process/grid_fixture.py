@@ -115,17 +115,20 @@ def wait_until_gone(pid):
 class Grid:
     """A local grid in a folder of its own."""
 
-    def __init__(self, bin_dir, sites, memory="256MiB", key=False, data=False):
+    def __init__(self, bin_dir, sites, memory="256MiB", key=False, data=False, prepare=None):
         self.bin_dir = bin_dir
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="jux-"))
         self.run_dir = self.dir / "run"
+        self.data = self.dir / "data"
+        if prepare is not None:
+            prepare(self.data)
         os.environ["JUXMEM_RUN_DIR"] = str(self.run_dir)
         os.environ.pop("JUXMEM_GRID", None)
         os.environ.pop("JUXMEM_KEY_FILE", None)
         self.clients = []
         self.started = []  # by this test itself
         self.start_words = ["grid", "start", "--local", "--sites", sites, "--memory", memory, "--dir", self.grid_dir,
-                            *(["--key"] if key else []), *(["--data", self.dir / "data"] if data else [])]
+                            *(["--key"] if key else []), *(["--data", self.data] if data else [])]
         self.tool(*self.start_words)
         if key:
             os.environ["JUXMEM_KEY_FILE"] = str(self.grid_key)
@@ -210,6 +213,9 @@ class Grid:
             process.wait()
 
     def remove(self):
+        for disk in self.data.glob("*"):
+            if disk.is_mount():
+                subprocess.run(["umount", disk], timeout=LIMIT_S, check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

@@ -178,6 +178,10 @@ void Journal::on_log_open(const LogReport& report) {
   for (const StreamTrust& trust : report.streams) {
     if (!trust.whole()) groups_[trust.stream.group].trusted = false;
   }
+  // All that the log had of a group may be among what is lost; what it promised after its checkpoint was there.
+  for (auto& [number, group] : groups_) {
+    if (!whole_ && group.epochs.empty()) group.trusted = false;
+  }
   // Of a group that was removed only a checkpoint may be left.
   for (auto& [number, group] : groups_) {
     if (!group.epochs.empty() || !group.checkpoint) continue;

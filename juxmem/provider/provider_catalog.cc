@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "groups/node_lists.h"
 #include "juxmem/provider/block_machine.h"
 #include "juxmem/provider/catalog_machine.h"
 #include "juxmem/provider/provider_core.h"
@@ -160,6 +161,17 @@ void ProviderCore::make_replicas() {
     const bool is_there = replicas_.contains(group) || learners_.contains(group);
     if (!is_there && !row.lost && !is_vacant_here(row, row.epoch) && can_keep(row)) make_replica(row);
   }
+  take_seat_again();
+}
+
+// A later manager that was started again before it had voted: its folder has nothing of the root.
+void ProviderCore::take_seat_again() {
+  const wire::CatalogGroup& root = catalog_.root();
+  const bool is_seated = root.epoch > 1 && contains(root.members, self_) && !is_vacant_here(root, root.epoch);
+  const bool is_there = replicas_.contains(kRootGroup) || learners_.contains(kRootGroup);
+  if (!is_seated || is_there || root.durability != Durability::kDisk || !is_disk_ready()) return;
+  make_replica(root);
+  begin_root_duties();
 }
 
 bool ProviderCore::is_in_catalog() const {

@@ -146,6 +146,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   void on_catalog();
   void update_routes();
   void make_replicas();
+  void take_seat_again();
   void make_replica(const wire::CatalogGroup& row);
   void begin_replica(StreamConfig config, MachineMaker make_machine, Durability durability,
                      std::unique_ptr<StateMachine> state = {});

@@ -63,8 +63,13 @@ void Membership::add_contacts(const std::vector<std::string>& addresses) {
   }
 }
 
+// Who was a manager and is none any more may know of no other one.
 NodeId Membership::next_manager(std::size_t& turn) const {
-  return managers_.empty() ? 0 : managers_[turn++ % managers_.size()];
+  for (std::size_t i = 0; i < managers_.size(); ++i) {
+    const NodeId node = managers_[turn++ % managers_.size()];
+    if (node != self_ || catalog_is_local_) return node;
+  }
+  return 0;
 }
 
 // A manager that was started again is an ordinary provider at the address of one: it does not ask itself.

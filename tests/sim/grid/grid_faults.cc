@@ -167,9 +167,18 @@ void GridSim::move_some_copy() {
   wish(wire::MoveRequest{.tag = 2, .group = group, .from = from, .to = to});
 }
 
+// Asked again as long as somebody is being emptied.
 void GridSim::cancel_drains() {
   for (const SimProvider& provider : providers_)
     wish(wire::DrainRequest{.tag = 3, .provider = provider.name, .cancel = true});
+  world_.after(2000 * kMs, [this] {
+    if (std::ranges::any_of(providers_, [](const SimProvider& one) {
+          return one.provider != nullptr &&
+                 std::ranges::any_of(one.provider->catalog().providers(), &wire::CatalogProvider::draining);
+        })) {
+      cancel_drains();
+    }
+  });
 }
 
 void GridSim::heal() {

@@ -144,6 +144,7 @@ void GridSim::start_provider(SimProvider& provider) {
 }
 
 void GridSim::after_turn(SimProvider& provider) {
+  if (const NodeId node = provider.provider->self(); node != 0) provider.node = node;
   checks_.after_turn(*provider.provider);
   deliver_in_time(provider);
   if (!checks_.take_begun().empty()) on_epoch_begun(provider);

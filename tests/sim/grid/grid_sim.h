@@ -35,6 +35,7 @@ struct SimProvider {
   HostId host = 0;
   bool manager = false;
   std::uint64_t lives = 0;
+  NodeId node = 0;  // as which it was last known; 0: never joined
   std::uint64_t failed_life = 0;
   std::uint32_t failures = 0;         // lives that ended because the data folder failed
   std::unique_ptr<SimDisk> disk;      // in seeds with data folders

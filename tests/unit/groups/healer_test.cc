@@ -220,15 +220,6 @@ TEST_F(HealerTest, SeatGoesToTheSiteWithFewestManagersIfItsOwnHasNobody) {
   EXPECT_EQ(moves[0].next, (Nodes{1, 2, 4}));
 }
 
-TEST_F(HealerTest, OnlyManagerThatIsDrainedGivesItsSeatAway) {
-  make("aab");
-  root_.members = {1};
-  providers_[1].draining = true;
-  const auto moves = tick(100);
-  ASSERT_EQ(moves.size(), 1U);
-  EXPECT_EQ(moves.front().next, (Nodes{2}));
-}
-
 TEST_F(HealerTest, ManagersThatHaveNotAllJoinedStay) {
   make("aaa");
   root_.members = {1, 2, 77};

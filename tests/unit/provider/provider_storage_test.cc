@@ -189,15 +189,9 @@ class OnlyManagerTest : public ProviderStorageTest {
   OnlyManagerTest() : ProviderStorageTest(1) {}
 };
 
-TEST_F(OnlyManagerTest, SeatMovesWhenItIsDrained) {
-  start();
-  wish(wire::DrainRequest{.tag = 1, .provider = "p0"});
-  EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(kRootGroup) > 0; }));
-}
-
 TEST_F(OnlyManagerTest, FirstManagerFindsTheGridThatHasLeftIt) {
   start();
-  wish(wire::DrainRequest{.tag = 1, .provider = "p0"});
+  wish(wire::MoveRequest{.tag = 1, .group = kRootGroup, .from = "p0", .to = "p1"});
   ASSERT_TRUE(
       grid_.run_until([&] { return grid_.leader_of(kRootGroup) > 0 && grid_.provider(0).replica(kRootGroup) == nullptr; }));
   const NodeId node = grid_.provider(0).self();

@@ -3,7 +3,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "juxmem/base/mutant.h"
 #include "juxmem/provider/block_machine.h"
 #include "juxmem/provider/catalog_machine.h"
 #include "juxmem/provider/replica.h"
@@ -135,10 +134,7 @@ void Replica::serve(NodeId from, wire::Propose& request) {
     return;
   }
   if (answer_without_entry(from, request.tag, command->op)) return;
-  if (lacks_room_for(*command)) {
-    refuse_for_lack_of_room(from, request.tag);
-    if (!mutant("execute_what_is_refused")) return;
-  }
+  if (lacks_room_for(*command)) return refuse_for_lack_of_room(from, request.tag);
   Proposal proposal;
   proposal.from = from;
   proposal.tag = request.tag;

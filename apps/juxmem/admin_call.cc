@@ -46,7 +46,7 @@ std::optional<std::size_t> groups_on(const wire::CatalogSnapshot& catalog, const
   const wire::CatalogProvider* found = provider_named(catalog, provider);
   if (found == nullptr) return std::nullopt;
   const auto has = [&](const wire::CatalogGroup& group) {
-    return std::ranges::find(group.members, found->node) != group.members.end();
+    return !group.lost && std::ranges::find(group.members, found->node) != group.members.end();
   };
   return static_cast<std::size_t>(std::ranges::count_if(catalog.groups, has)) + (has(catalog.root) ? 1 : 0);
 }

@@ -25,7 +25,8 @@ Status ask_move(const wire::CatalogSnapshot& catalog, GroupId group, const std::
 
 // The present life of the provider of that name; nullptr if there is none.
 const wire::CatalogProvider* provider_named(const wire::CatalogSnapshot& catalog, const std::string& name);
-// How many groups, the root among them, have the provider of this name among their members; nullopt if there is no such provider.
+// How many groups, the root among them and those that are lost not, have the provider of this name among their members; nullopt if there
+// is no such provider.
 std::optional<std::size_t> groups_on(const wire::CatalogSnapshot& catalog, const std::string& provider);
 
 }  // namespace juxmem

@@ -19,7 +19,7 @@
 namespace juxmem {
 
 // What for: asks all of several providers again and again until one has answered for good.
-// Thread safety: none. Invariants: the first answer with the question's tag that is not kTryAgain counts.
+// Thread safety: none. Invariants: the first answer with the question's tag that is not kTryAgain counts, at the limit any.
 // Ownership: borrows the environment. Failure: is_refused() tells that somebody does not admit our key.
 template <typename Request, typename Reply>
 class GridCall final : public Handler {
@@ -38,8 +38,9 @@ class GridCall final : public Handler {
     for (wire::Message& message : packet.messages) {
       auto* group = std::get_if<wire::GroupMessage>(&message);
       auto* reply = group != nullptr ? std::get_if<Reply>(group) : nullptr;
-      const bool counts = reply != nullptr && reply->tag == request_.tag && (kTakesAny || reply->code != Code::kTryAgain);
-      if (counts && !answer_) answer_ = std::move(*reply);
+      if (reply == nullptr || reply->tag != request_.tag || answer_) continue;
+      auto& place = reply->code == Code::kTryAgain && !takes_any() ? not_now_ : answer_;
+      place = std::move(*reply);
     }
   }
   void on_peer_event(PeerId, PeerEvent event) override {
@@ -49,16 +50,22 @@ class GridCall final : public Handler {
   void end_turn() override {}
 
   std::optional<Reply>& answer() { return answer_; }
+  std::optional<Reply>& not_now() { return not_now_; }
   bool is_refused() const { return is_refused_; }
 
  private:
   static constexpr TimeNs kRepeatNs = 500'000'000;
-  static constexpr bool kTakesAny = std::is_same_v<Reply, wire::StatusReply>;  // of a provider that has not joined, too
+  // One provider's own status: that it has not joined is an answer, too.
+  bool takes_any() const {
+    if constexpr (std::is_same_v<Request, wire::StatusRequest>) return !request_.gather;
+    return false;
+  }
 
   RealEnv& env_;
   std::vector<PeerId> peers_;
   Request request_;
   std::optional<Reply> answer_;
+  std::optional<Reply> not_now_;
   bool is_refused_ = false;
 };
 
@@ -85,6 +92,7 @@ Result<Reply> ask_grid(const std::vector<std::string>& addresses, Request reques
   const TimeNs deadline = (*env)->clock().now() + limit_ms * 1'000'000;
   while (!call.answer() && (*env)->clock().now() < deadline) (*env)->run_once(deadline);
   if (call.answer()) return std::move(*call.answer());
+  if (call.not_now()) return std::move(*call.not_now());
   if (call.is_refused()) {
     const char* what =
         options.key == nullptr ? "it wants a key: set JUXMEM_KEY_FILE" : "the key of JUXMEM_KEY_FILE is not admitted there";

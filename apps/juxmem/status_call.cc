@@ -17,7 +17,8 @@ std::vector<std::string> split_addresses(const std::string& uri) {
 
 Result<wire::StatusReply> ask_status(const std::vector<std::string>& addresses, bool gather, std::int64_t limit_ms) {
   auto reply = ask_grid<wire::StatusReply>(addresses, wire::StatusRequest{.tag = 0, .gather = gather}, limit_ms);
-  if (reply && reply->code != Code::kOk) return fail(reply->code, "the provider answered with an error");
+  if (reply && reply->code != Code::kOk)
+    return fail(reply->code, "the provider has not joined its grid yet, or has too much to do");
   return reply;
 }
 

@@ -271,7 +271,7 @@ void Allocation::uncount(std::uint64_t client, std::uint64_t bytes) {
   if (known == usage_.end() || known->second.blocks == 0) return;
   --known->second.blocks;
   known->second.bytes -= std::min(known->second.bytes, bytes);
-  if (known->second.blocks == 0) usage_.erase(known);
+  if (known->second.blocks == 0 && known->second.made.empty()) usage_.erase(known);
 }
 
 void Allocation::client_gone(std::uint64_t client) {

@@ -10,6 +10,7 @@
 
 #include "consistency/coherence/holdings.h"
 #include "consistency/paxos/stop_sign.h"
+#include "groups/node_lists.h"
 #include "juxmem/provider/block_machine.h"
 #include "juxmem/provider/catalog_machine.h"
 
@@ -123,7 +124,12 @@ void GridChecks::check_beginning(GroupId number, const Group& group, const Epoch
   for (const Provider* provider : providers_) {
     const NodeId node = provider->self();
     const bool is_new = begun.quorums.index_of(node) && !before.quorums.index_of(node);
-    if (!is_new || group.followed.contains(node)) continue;
+    // Whose seat is vacant takes no part in this epoch yet.
+    const bool is_vacant = std::ranges::any_of(providers_, [&](const Provider* one) {
+      const wire::CatalogGroup* row = one->catalog().group(number);
+      return row != nullptr && contains(row->vacant, node);
+    });
+    if (!is_new || is_vacant || group.followed.contains(node)) continue;
     return world_.fail(fmt::format("group {}: an epoch begins with node {}, which has never had the state", number, node));
   }
 }

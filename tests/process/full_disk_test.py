@@ -9,7 +9,7 @@ import time
 import grid_fixture
 
 INSIDE = "JUXMEM_FULL_DISK_INSIDE"
-DISK_BYTES = 192 << 20
+DISK_BYTES = 512 << 20  # with room for what is kept for a member that takes nothing in
 BLOCK_BYTES = 1_000_000
 BLOCKS = 16  # a checkpoint of all of them is larger than what is kept for one on a full disk
 WRITES_MAX = 400
@@ -52,7 +52,12 @@ def fill(grid, name):
 
 
 def clear(grid, name):
+    """Makes room and waits until the provider has seen it: until then the others count its disk as full."""
     (grid.data / name / "filler").unlink()
+    deadline = time.monotonic() + grid_fixture.LIMIT_S
+    while any(row["disk"] != "" for row in grid.status()["providers"] if row["name"] == name):
+        assert time.monotonic() < deadline, f"the disk of {name} is still full though there is room"
+        time.sleep(0.05)
 
 
 class Work:

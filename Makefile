@@ -32,7 +32,7 @@ build: setup ## compile everything into ./build
 run: build ## heat diffusion over the world's outlines: a grid, two MPI jobs, providers and then the whole grid killed meanwhile
 	@$(BUILD)/bin/heat_run
 
-test: ## everything that .ci/run checks (under 20 minutes on 2 cores)
+test: ## everything that .ci/run checks (about 40 minutes on 2 cores)
 	@$(SETUP) fuzz
 	@$(QUIET_CONFIGURE) -B $(BUILD) -DJUXMEM_WERROR=ON -DJUXMEM_TESTS=ON
 	@ninja -C $(BUILD) --quiet

@@ -106,7 +106,7 @@ class Chaos:
         for site, count, managers in SITES:
             for number in range(1, count + 1):
                 self.grid.add(f"{site}-{number}", site, number <= managers)
-        self.numbers = iter(range(seed % 1000 * 10000 + 1, 1 << 23))
+        self.numbers = iter(range(seed % 800 * 10000 + 1, 1 << 23))
         self.clients = [chaos_grid.LoadClient(self.grid, f"{site}-{number}") for site, number in
                         (("rennes", 1), ("rennes", 4), ("sophia", 2), ("nancy", 1), ("nancy", 2))]
         self.blocks = Blocks(self.grid, self.clients, folder)

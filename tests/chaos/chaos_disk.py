@@ -7,6 +7,10 @@ filled or frozen.
 import os
 import pathlib
 import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "process"))
+import full_disk  # noqa: E402  (of the process tests)
 
 SIZE_BYTES = 1 << 30  # sparse
 LIMIT_S = 60
@@ -43,20 +47,10 @@ class Disks:
         return self.folder / f"{node}.disk"
 
     def fill(self, node):
-        """Nothing more can be written to it."""
-        filler = os.open(self.path(node) / "filler", os.O_WRONLY | os.O_CREAT)
-        step = 64 << 20
-        at = 0
-        while step >= 4096:
-            try:
-                os.posix_fallocate(filler, at, step)
-                at += step
-            except OSError:
-                step //= 2
-        os.close(filler)
+        full_disk.fill(self.path(node))
 
     def clear(self, node):
-        (self.path(node) / "filler").unlink()
+        full_disk.clear(self.path(node))
 
     def freeze(self, node):
         """Writes and syncs wait, for as long as it takes; the process lives and talks."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import full_disk
 import grid_fixture
 
 INSIDE = "JUXMEM_FULL_DISK_INSIDE"
@@ -39,21 +40,12 @@ def mount_disks(data):
 
 
 def fill(grid, name):
-    """Nothing more can be written to it."""
-    filler = os.open(grid.data / name / "filler", os.O_WRONLY | os.O_CREAT)
-    step, at = 16 << 20, 0
-    while step >= 4096:
-        try:
-            os.posix_fallocate(filler, at, step)
-            at += step
-        except OSError:
-            step //= 2
-    os.close(filler)
+    full_disk.fill(grid.data / name)
 
 
 def clear(grid, name):
     """Makes room and waits until the provider has seen it: until then the others count its disk as full."""
-    (grid.data / name / "filler").unlink()
+    full_disk.clear(grid.data / name)
     deadline = time.monotonic() + grid_fixture.LIMIT_S
     while any(row["disk"] != "" for row in grid.status()["providers"] if row["name"] == name):
         assert time.monotonic() < deadline, f"the disk of {name} is still full though there is room"

@@ -7,24 +7,18 @@
 #include <vector>
 
 #include "juxmem/provider/block_machine.h"
-#include "juxmem/wire/codec.h"
-#include "tests/sim/disk/sim_disk.h"
-#include "tests/unit/provider/provider_grid.h"
+#include "tests/unit/provider/disk_grid_test.h"
 
 namespace juxmem {
 namespace {
 
 // Five providers with data folders on one site, the first three the managers.
-class ProviderDiskTest : public testing::Test {
+class ProviderDiskTest : public DiskGridTest {
  protected:
-  static constexpr NodeId kAgent = 900;
   static constexpr std::size_t kProviders = 5;
 
-  ProviderDiskTest() : grid_({"a", "a", "a", "a", "a"}, 3), listener_(grid_.add_listener(index_)) {
-    for (std::size_t i = 0; i < kProviders; ++i) {
-      grid_.options(i).timing.heal_after_ms = 500;
-      give_empty_folder(i);
-    }
+  ProviderDiskTest() : DiskGridTest(kProviders, 3) {
+    for (std::size_t i = 0; i < kProviders; ++i) grid_.options(i).timing.heal_after_ms = 500;
   }
 
   void SetUp() override {
@@ -33,52 +27,13 @@ class ProviderDiskTest : public testing::Test {
     grid_.run_for(600);
   }
 
-  void give_empty_folder(std::size_t index) {
-    auto made = std::make_unique<sim::SimDisk>(sim::SimDiskOptions{.seed = index + 1, .latency_max_ns = 200'000},
-                                               grid_.node(index).clock());
-    sim::SimDisk* disk = made.get();
-    grid_.use_disk(index, {disk, [disk] { return disk->next_due(); }, [disk] { disk->deliver_due(); },
-                           [disk] { disk->crash(sim::Crash::kPower); }});
-    disks_.push_back(std::move(made));
-  }
-
   void make_group(std::uint32_t copies, Durability durability) {
-    const std::size_t root = lead(kRootGroup);
     wire::CreateGroup create{
         .shape = {1, copies}, .durability = durability, .prefer = grid_.provider(1).self(), .reserve_bytes = 1U << 20};
-    group_ = execute(root, kRootGroup, open(root, kRootGroup), create).number;
-    const std::size_t leader = lead(group_);
-    session_ = open(leader, group_);
-    block_ = execute(leader, group_, session_, wire::Allocate{.size_bytes = 8192, .added_quota_bytes = 1U << 20}).block;
+    group_ = execute(kRootGroup, open(kRootGroup), create).number;
+    session_ = open(group_);
+    block_ = execute(group_, session_, wire::Allocate{.size_bytes = 8192, .added_quota_bytes = 1U << 20}).block;
     ASSERT_NE(block_, 0U);
-  }
-
-  std::size_t lead(GroupId group) {
-    EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(group) >= 0; })) << "nobody leads group " << group;
-    return static_cast<std::size_t>(std::max(0, grid_.leader_of(group)));
-  }
-  void send(std::size_t provider, wire::GroupMessage message) {
-    wire::Packet packet;
-    packet.from = kAgent;
-    packet.incarnation = 7000 + kAgent;
-    packet.messages.emplace_back(std::move(message));
-    grid_.send_from(index_, provider, std::move(packet));
-  }
-  wire::Reply execute(std::size_t provider, GroupId group, SessionId session, wire::Action action) {
-    wire::Propose request;
-    request.group = group;
-    request.tag = ++tag_;
-    request.command = wire::encode_command({session == 0 ? OpId{} : OpId{session, 0, ++counter_}, std::move(action)});
-    send(provider, std::move(request));
-    std::optional<wire::Executed> executed;
-    EXPECT_TRUE(grid_.run_until([&] {
-      return (executed = listener_.take<wire::Executed>([&](const auto& answer) { return answer.tag == tag_; })).has_value();
-    }));
-    return executed ? executed->reply : wire::Reply{};
-  }
-  SessionId open(std::size_t provider, GroupId group) {
-    counter_ = 0;
-    return execute(provider, group, 0, wire::OpenSession{kAgent, 7000 + kAgent}).session;
   }
 
   void kill_all() {
@@ -107,12 +62,6 @@ class ProviderDiskTest : public testing::Test {
     return std::ranges::all_of(row().members, [&](NodeId node) { return has_block(index_of(node)); });
   }
 
-  std::vector<std::unique_ptr<sim::SimDisk>> disks_;
-  ProviderGrid grid_;
-  std::size_t index_ = 0;
-  Listener& listener_;
-  std::uint64_t tag_ = 0;
-  std::uint64_t counter_ = 0;
   GroupId group_ = 0;
   SessionId session_ = 0;
   BlockId block_ = 0;
@@ -167,7 +116,7 @@ TEST_F(ProviderDiskTest, GroupThatHasMovedIsThereAfterAPowerFailure) {
   const NodeId from = row().members.front();
   const NodeId to = grid_.provider(index_of(from) == 4 ? 3 : 4).self();
   const std::size_t root = lead(kRootGroup);
-  send(root, wire::MoveRequest{.tag = ++tag_, .group = group_, .from = name_of(from), .to = name_of(to)});
+  agent_.send(root, wire::MoveRequest{.tag = 1, .group = group_, .from = name_of(from), .to = name_of(to)});
   const Replica* taken_over = nullptr;
   ASSERT_TRUE(grid_.run_until([&] {
     taken_over = grid_.provider(index_of(to)).replica(group_);

@@ -7,30 +7,20 @@
 #include <vector>
 
 #include "juxmem/provider/block_machine.h"
-#include "juxmem/wire/codec.h"
-#include "tests/sim/disk/sim_disk.h"
-#include "tests/unit/provider/provider_grid.h"
+#include "tests/unit/provider/disk_grid_test.h"
 
 namespace juxmem {
 namespace {
 
 // Four providers with data folders on one site.
-class ProviderStorageTest : public testing::Test {
+class ProviderStorageTest : public DiskGridTest {
  protected:
-  static constexpr NodeId kAgent = 900;
   static constexpr std::size_t kProviders = 4;
 
-  explicit ProviderStorageTest(std::size_t managers = 3)
-      : grid_(std::vector<std::string>(kProviders, "a"), managers), listener_(grid_.add_listener(index_)) {
+  explicit ProviderStorageTest(std::size_t managers = 3) : DiskGridTest(kProviders, managers) {
     for (std::size_t i = 0; i < kProviders; ++i) {
       grid_.options(i).timing.heal_after_ms = 60'000;
       grid_.options(i).log_segment_bytes = 64 * 1024;
-      auto made = std::make_unique<sim::SimDisk>(sim::SimDiskOptions{.seed = i + 1, .latency_max_ns = 200'000},
-                                                 grid_.node(i).clock());
-      sim::SimDisk* disk = made.get();
-      grid_.use_disk(i, {disk, [disk] { return disk->next_due(); }, [disk] { disk->deliver_due(); },
-                         [disk] { disk->crash(sim::Crash::kPower); }});
-      disks_.push_back(std::move(made));
     }
   }
 
@@ -39,36 +29,8 @@ class ProviderStorageTest : public testing::Test {
     ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); })) << grid_.provider(0).waiting_for();
     grid_.run_for(600);
   }
-  std::size_t lead(GroupId group) {
-    EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(group) >= 0; })) << "nobody leads group " << group;
-    return static_cast<std::size_t>(std::max(0, grid_.leader_of(group)));
-  }
   void wish(const wire::GroupMessage& message) {
-    for (std::size_t i = 0; i < kProviders; ++i) {
-      wire::Packet packet;
-      packet.messages.emplace_back(message);
-      grid_.send_from(index_, i, std::move(packet));
-    }
-  }
-  wire::Reply execute(GroupId group, SessionId session, wire::Action action) {
-    wire::Propose request;
-    request.group = group;
-    request.tag = ++tag_;
-    request.command = wire::encode_command({session == 0 ? OpId{} : OpId{session, 0, ++counter_}, std::move(action)});
-    wire::Packet packet;
-    packet.from = kAgent;
-    packet.incarnation = 7000 + kAgent;
-    packet.messages.emplace_back(wire::GroupMessage(std::move(request)));
-    grid_.send_from(index_, lead(group), std::move(packet));
-    std::optional<wire::Executed> executed;
-    EXPECT_TRUE(grid_.run_until([&] {
-      return (executed = listener_.take<wire::Executed>([&](const auto& answer) { return answer.tag == tag_; })).has_value();
-    }));
-    return executed ? executed->reply : wire::Reply{};
-  }
-  SessionId open(GroupId group) {
-    counter_ = 0;
-    return execute(group, 0, wire::OpenSession{kAgent, 7000 + kAgent}).session;
+    for (std::size_t i = 0; i < kProviders; ++i) agent_.send(i, message);
   }
   void make_group() {
     wire::CreateGroup create{.shape = {1, 3}, .durability = Durability::kDisk, .prefer = 2, .reserve_bytes = 8U << 20};
@@ -97,12 +59,6 @@ class ProviderStorageTest : public testing::Test {
     return code;
   }
 
-  std::vector<std::unique_ptr<sim::SimDisk>> disks_;
-  ProviderGrid grid_;
-  std::size_t index_ = 0;
-  Listener& listener_;
-  std::uint64_t tag_ = 0;
-  std::uint64_t counter_ = 0;
   GroupId group_ = 0;
   SessionId session_ = 0;
 };

@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "juxmem/base/buffer.h"
+#include "juxmem/base/one_of.h"
 #include "juxmem/base/result.h"
 #include "juxmem/base/types.h"
 #include "juxmem/wire/commands.h"
@@ -152,9 +152,9 @@ struct CancelRequest {
   bool operator==(const CancelRequest&) const = default;
 };
 
-using ClientRequestBody =
-    std::variant<MallocRequest, FreeRequest, StatRequest, AcquireRequest, SectionPagesRequest, ReleaseRequest, ReadRequest,
-                 WriteRequest, OutcomeRequest, WaitRequest, NameRequest, LookupRequest, CancelRequest>;
+JUXMEM_ONE_OF(ClientRequestBody, MallocRequest, FreeRequest, StatRequest, AcquireRequest, SectionPagesRequest,
+              ReleaseRequest, ReadRequest, WriteRequest, OutcomeRequest, WaitRequest, NameRequest, LookupRequest,
+              CancelRequest);
 
 struct ClientRequest {
   std::uint64_t client = 0;
@@ -196,7 +196,7 @@ struct ClientAnswer {
   bool operator==(const ClientAnswer&) const = default;
 };
 
-using ClientMessage = std::variant<ClientHello, ClientWelcome, ClientBeat, AgentBeat, ClientGoodbye, ClientRequest,
-                                   OperationNumber, ClientAnswer>;
+JUXMEM_ONE_OF(ClientMessage, ClientHello, ClientWelcome, ClientBeat, AgentBeat, ClientGoodbye, ClientRequest,
+              OperationNumber, ClientAnswer);
 
 }  // namespace juxmem::wire

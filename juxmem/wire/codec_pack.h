@@ -121,7 +121,7 @@ auto argument(const A& packed) {
 
 template <typename T>
 Offset<Schema<T>> pack_table(Packer& packer, const T& value) {
-  if constexpr (IsVariant<T>::value) {
+  if constexpr (IsVariant<T>) {
     using Any = UnionOf<T>;
     const Packed<Any> packed = std::visit(
         [&]<typename A>(const A& body) { return Packed<Any>{number_in_union<Any, A>(), pack_table(packer, body).Union()}; },

@@ -18,8 +18,9 @@ struct SchemaOf {};
 
 #define JUXMEM_WIRE_TYPES(X)                                                                                               \
   X(Ballot)                                                                                                                \
-  X(StreamId) X(OpId) X(Grant) X(Shape) X(Range) X(Entry) X(PreVote) X(PreVoteReply) X(Prepare) X(Promise) X(Accept) X(    \
-      Accepted) X(Heartbeat) X(Nack) X(Transfer) X(ReadIndex) X(ReadIndexReply) X(Ended) X(MemberAccepted) X(SiteAccepted) \
+  X(StreamId)                                                                                                              \
+  X(OpId) X(Grant) X(Shape) X(Range) X(Entry) X(PreVote) X(PreVoteReply) X(Prepare) X(Promise) X(Accept) X(Accepted) X(    \
+      Heartbeat) X(Nack) X(Transfer) X(ReadIndex) X(ReadIndexReply) X(Ended) X(MemberAccepted) X(SiteAccepted)             \
       X(OpenSession) X(ExpireSession) X(Allocate) X(Free) X(Publish) X(Stage) X(Install) X(Unstage) X(ShrinkQuota) X(      \
           CloseReservations) X(SettleQuota) X(DrainProvider) X(MoveGroup) X(GroupMoved) X(JoinProvider) X(LeaveProvider)   \
           X(ProviderState) X(CreateGroup) X(Reserve) X(Unreserve) X(PublishName) X(UnpublishName) X(Action) X(Command)     \
@@ -61,9 +62,7 @@ template <typename T>
 concept IsFixed = HasSchema<T> && !requires { Schema<T>::Traits::Create; };
 
 template <typename T>
-struct IsVariant : std::false_type {};
-template <typename... Ts>
-struct IsVariant<std::variant<Ts...>> : std::true_type {};
+concept IsVariant = requires { typename T::variant; };
 
 // A variant is a table with one union; each alternative has its number there.
 template <typename Any, typename T>

@@ -172,9 +172,7 @@ template <typename Any, typename... Ts>
 bool unpack_union(Unpacker& u, Any type, const void* body, std::variant<Ts...>& out) {
   const auto unpack_if = [&]<typename A>(std::type_identity<A>, bool& done) {
     if (type != number_in_union<Any, A>()) return false;
-    A alternative;
-    done = unpack_table(u, static_cast<const Schema<A>*>(body), alternative);
-    if (done) out = std::move(alternative);
+    done = unpack_table(u, static_cast<const Schema<A>*>(body), out.template emplace<A>());
     return true;
   };
   bool done = false;
@@ -185,7 +183,7 @@ bool unpack_union(Unpacker& u, Any type, const void* body, std::variant<Ts...>& 
 template <typename T>
 bool unpack_table(Unpacker& u, const Schema<T>* table, T& out) {
   if (!u.spend(sizeof(flatbuffers::soffset_t))) return false;
-  if constexpr (IsVariant<T>::value) {
+  if constexpr (IsVariant<T>) {
     if (table->body() == nullptr) return u.fail("without its content");
     return unpack_union(u, table->body_type(), table->body(), out) || u.fail("of an unknown kind");
   } else {

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "juxmem/base/buffer.h"
+#include "juxmem/base/one_of.h"
 #include "juxmem/base/result.h"
 #include "juxmem/base/types.h"
 
@@ -168,9 +168,9 @@ struct UnpublishName {
   bool operator==(const UnpublishName&) const = default;
 };
 
-using Action = std::variant<OpenSession, ExpireSession, Allocate, Free, Publish, Stage, Install, Unstage, ShrinkQuota,
-                            CloseReservations, JoinProvider, LeaveProvider, ProviderState, DrainProvider, CreateGroup,
-                            Reserve, Unreserve, SettleQuota, MoveGroup, GroupMoved, PublishName, UnpublishName>;
+JUXMEM_ONE_OF(Action, OpenSession, ExpireSession, Allocate, Free, Publish, Stage, Install, Unstage, ShrinkQuota,
+              CloseReservations, JoinProvider, LeaveProvider, ProviderState, DrainProvider, CreateGroup, Reserve, Unreserve,
+              SettleQuota, MoveGroup, GroupMoved, PublishName, UnpublishName);
 
 // The head of a log entry. `op` is empty (counter 0) for what is idempotent by itself: OpenSession, ExpireSession,
 // JoinProvider, LeaveProvider, ProviderState, DrainProvider, MoveGroup, GroupMoved.

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "juxmem/base/buffer.h"
+#include "juxmem/base/one_of.h"
 #include "juxmem/base/result.h"
 #include "juxmem/base/types.h"
 #include "juxmem/wire/commands.h"
@@ -434,11 +434,10 @@ struct StatusReply {
   bool operator==(const StatusReply&) const = default;
 };
 
-using GroupMessage =
-    std::variant<Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted, Recall,
-                 Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock, BlockChanged,
-                 ReadSnapshot, SnapshotReply, ReadLog, LogReply, ManagerHello, Join, Joined, Report, WatchCatalog,
-                 ReportGroup, CatalogSnapshot, ManagerList, ReadNames, NamesReply, ReadCatalogVersion, CatalogVersion,
-                 DrainRequest, MoveRequest, AdminReply, StatusRequest, StatusReply>;
+JUXMEM_ONE_OF(GroupMessage, Propose, Executed, Redirect, Outcome, RenewSession, SessionRenewed, RequestOwnership, Granted,
+              Recall, Yield, Reregister, HoldingsReply, ReadPages, PagesReply, ReadBlock, BlockFacts, WatchBlock,
+              BlockChanged, ReadSnapshot, SnapshotReply, ReadLog, LogReply, ManagerHello, Join, Joined, Report, WatchCatalog,
+              ReportGroup, CatalogSnapshot, ManagerList, ReadNames, NamesReply, ReadCatalogVersion, CatalogVersion,
+              DrainRequest, MoveRequest, AdminReply, StatusRequest, StatusReply);
 
 }  // namespace juxmem::wire

@@ -2,16 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <variant>
 #include <vector>
 
+#include "juxmem/base/one_of.h"
 #include "juxmem/wire/client_messages.h"
 #include "juxmem/wire/group_messages.h"
 #include "juxmem/wire/stream_messages.h"
 
 namespace juxmem::wire {
 
-using Message = std::variant<StreamMessage, GroupMessage, ClientMessage>;
+JUXMEM_ONE_OF(Message, StreamMessage, GroupMessage, ClientMessage);
 
 struct Packet {
   NodeId from = 0;                   // 0: a client, or a provider that has not joined yet

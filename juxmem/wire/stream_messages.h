@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <variant>
 #include <vector>
 
 #include "juxmem/base/buffer.h"
+#include "juxmem/base/one_of.h"
 #include "juxmem/base/types.h"
 
 namespace juxmem::wire {
@@ -148,7 +148,7 @@ struct Ended {
   bool operator==(const Ended&) const = default;
 };
 
-using StreamMessage = std::variant<PreVote, PreVoteReply, Prepare, Promise, Accept, Accepted, Heartbeat, Nack, Transfer,
-                                   ReadIndex, ReadIndexReply, Ended, SiteAccepted>;
+JUXMEM_ONE_OF(StreamMessage, PreVote, PreVoteReply, Prepare, Promise, Accept, Accepted, Heartbeat, Nack, Transfer, ReadIndex,
+              ReadIndexReply, Ended, SiteAccepted);
 
 }  // namespace juxmem::wire

@@ -110,7 +110,7 @@ void fill_alternative(Random& random, V& value, std::size_t index, std::index_se
 
 template <typename V>
 void fill_alternative(Random& random, V& value, std::size_t index) {
-  fill_alternative(random, value, index, std::make_index_sequence<std::variant_size_v<V>>{});
+  fill_alternative(random, value, index, std::make_index_sequence<std::variant_size_v<typename V::variant>>{});
 }
 
 template <typename T>
@@ -137,8 +137,8 @@ void fill(Random& random, T& value) {
     value = random_text(random);
   } else if constexpr (std::is_same_v<T, Buffer>) {
     value = random_buffer(random);
-  } else if constexpr (IsVariant<T>::value) {
-    fill_alternative(random, value, random.below(std::variant_size_v<T>));
+  } else if constexpr (IsVariant<T>) {
+    fill_alternative(random, value, random.below(std::variant_size_v<typename T::variant>));
   } else if constexpr (HasSchema<T>) {
     with_members<kFields<T>>(value, [&](auto&... member) { (fill(random, member), ...); });
     fit(random, value);
@@ -147,14 +147,14 @@ void fill(Random& random, T& value) {
   }
 }
 
-constexpr std::size_t kStream = std::variant_size_v<StreamMessage>;
-constexpr std::size_t kGroup = std::variant_size_v<GroupMessage>;
-constexpr std::size_t kClient = std::variant_size_v<ClientMessage>;
+constexpr std::size_t kStream = std::variant_size_v<StreamMessage::variant>;
+constexpr std::size_t kGroup = std::variant_size_v<GroupMessage::variant>;
+constexpr std::size_t kClient = std::variant_size_v<ClientMessage::variant>;
 
 }  // namespace
 
 std::size_t message_kinds() { return kStream + kGroup + kClient; }
-std::size_t command_kinds() { return std::variant_size_v<Action>; }
+std::size_t command_kinds() { return std::variant_size_v<Action::variant>; }
 
 Message random_message(Random& random, std::size_t kind) {
   if (kind < kStream) {

@@ -51,7 +51,7 @@ std::map<std::string, std::vector<std::string>> members_in_headers() {
 
 template <typename T>
 void expect_same_names(const std::map<std::string, std::vector<std::string>>& members) {
-  if constexpr (!codec::IsVariant<T>::value) {
+  if constexpr (!codec::IsVariant<T>) {
     using Traits = typename codec::Schema<T>::Traits;
     const auto found = members.find(Traits::name);
     ASSERT_NE(found, members.end()) << Traits::name;

@@ -115,19 +115,21 @@ void StandInGroup::serve(NodeId, wire::WatchBlock& m) {
 // ---- AgentWorld ---------------------------------------------------------------------------------------------------
 
 AgentWorld::AgentWorld(std::uint32_t providers, std::uint64_t capacity_bytes)
-    : arena_(std::move(*PageArena::create(4ULL << 30))) {
+    : AgentWorld(std::vector<Seat>(providers, Seat{.capacity_bytes = capacity_bytes})) {}
+
+AgentWorld::AgentWorld(const std::vector<Seat>& seats) : arena_(std::move(*PageArena::create(4ULL << 30))) {
   const auto send = [this](NodeId from, wire::GroupMessage message) {
     in_flight_.push_back(InFlight{.to_agent = true, .from = from, .to = kSelf, .message = std::move(message)});
   };
   groups_[kRootGroup] = std::make_unique<StandInGroup>(kRootGroup, std::make_unique<CatalogMachine>(1), NodeId{1}, send);
-  for (std::uint32_t i = 1; i <= providers; ++i) {
+  for (std::uint32_t i = 1; i <= seats.size(); ++i) {
     const std::string name = "p" + std::to_string(i);
     root().execute(wire::Command{.op = {},
                                  .action = wire::JoinProvider{.name = name,
-                                                              .site = "a",
+                                                              .site = seats[i - 1].site,
                                                               .address = "mem://" + name,
                                                               .incarnation = 20 + i,
-                                                              .capacity_bytes = capacity_bytes,
+                                                              .capacity_bytes = seats[i - 1].capacity_bytes,
                                                               .manager = i == 1,
                                                               .node = i == 1 ? 1U : 0U}});
   }
@@ -165,6 +167,7 @@ LocalReplica* AgentWorld::replica(GroupId group) {
 
 void AgentWorld::send(NodeId to, wire::Message message) {
   ++sent;
+  ++sent_to[to];
   in_flight_.push_back(
       InFlight{.to_agent = false, .from = kSelf, .to = to, .message = std::move(std::get<wire::GroupMessage>(message))});
 }

@@ -35,6 +35,7 @@ class StandInGroup : public LocalReplica {
   BlockMachine& blocks() { return static_cast<BlockMachine&>(*machine_); }
   CatalogMachine& catalog() { return static_cast<CatalogMachine&>(*machine_); }
   const SessionTable& sessions() const { return machine_->sessions(); }
+  Grant last_grant() const { return {.ballot = ballot, .counter = grant_counter_}; }
 
   // As the replica beside the agent.
   NodeId coordinator() const override { return leader; }
@@ -81,6 +82,12 @@ class AgentWorld : public AgentHost {
 
   // Providers 1 (manager) to `providers`, all on site "a", each with so much memory. The agent lives in provider 2.
   explicit AgentWorld(std::uint32_t providers = 3, std::uint64_t capacity_bytes = 1ULL << 30);
+  // The same with a seat for each; the agent's is on site "a".
+  struct Seat {
+    std::string site = "a";
+    std::uint64_t capacity_bytes = 1ULL << 30;
+  };
+  explicit AgentWorld(const std::vector<Seat>& seats);
   ~AgentWorld() override;
 
   // ---- clients ----
@@ -131,7 +138,8 @@ class AgentWorld : public AgentHost {
   std::vector<wire::ClientWelcome> welcomes;
   std::vector<wire::AgentBeat> agent_beats;
   std::vector<wire::OperationNumber> operations_told;
-  std::uint64_t sent = 0;  // messages of the agent to nodes
+  std::uint64_t sent = 0;                   // messages of the agent to nodes
+  std::map<NodeId, std::uint64_t> sent_to;  // by node
   std::uint64_t life = 22;
   bool catalog_late = false;  // the agent does not hear of changes
   bool has_replicas = false;  // of the groups that the agent's provider coordinates

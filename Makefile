@@ -70,7 +70,8 @@ asan: ## unit tests under the address and undefined behaviour sanitizers
 	@$(SETUP) fuzz
 	@tests/sanitizers/run.sh address $(BUILD)-asan
 
-tsan: setup ## the tests with threads under the thread sanitizer
+tsan: ## the tests with threads under the thread sanitizer
+	@$(SETUP) fuzz
 	@tests/sanitizers/run.sh thread $(BUILD)-tsan
 
 fuzz: ## fuzz every decoder; SECONDS_EACH=60

@@ -5,7 +5,7 @@
 #     behaviour sanitizers; with THREADS under the thread sanitizer, too.
 #
 #   juxmem_house_test(name label timeout_s command [argument ...])
-#     Any other command. Labels "process", "job", "install" and "build" have the machine for themselves.
+#     Any other command. Labels "job", "install", "build" and "chaos" have the machine for themselves.
 
 add_custom_target(unit_tests)
 add_custom_target(thread_tests)
@@ -34,7 +34,7 @@ function(juxmem_house_test name label timeout_s)
   endif()
   add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout_s})
-  if(label MATCHES "^(process|job|install|build)$")
+  if(label MATCHES "^(job|install|build|chaos)$")
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
 endfunction()

@@ -9,7 +9,7 @@ packages="g++ make cmake ninja-build ccache pkg-config python3 iproute2 mandoc
   openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools libpng-dev gmt-dcw"
 for purpose in "$@"; do
   case "$purpose" in
-    fuzz)   packages="$packages clang-19 libclang-rt-19-dev" ;;
+    fuzz)   packages="$packages clang-19 lld-19 libclang-rt-19-dev" ;;
     tidy)   packages="$packages clang-19 clang-tidy-19" ;;
     format) packages="$packages clang-format-19" ;;
     bench)  packages="$packages gnuplot-nox etcd-server libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc" ;;

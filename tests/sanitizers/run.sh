@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds the unit tests with a sanitizer and runs them: sanitizers/run.sh address|thread BUILD
-#   address   with undefined behaviour: all unit tests; built with clang, which needs half of GCC's time for it
+#   address   with undefined behaviour: all unit tests
 #   thread    the tests of what has threads
+# Built with clang, which needs half of GCC's time for it.
 set -euo pipefail
 kind=$1
 build=$(realpath -m "$2")
@@ -9,8 +10,8 @@ cd "$(dirname "$0")/../.."
 source=$PWD
 
 case "$kind" in
-  address) target=unit_tests label=unit cc=clang-19 cxx=clang++-19 ;;
-  thread)  target=thread_tests label=threads cc=cc cxx=c++ ;;
+  address) target=unit_tests label=unit ;;
+  thread)  target=thread_tests label=threads ;;
   *) echo "sanitizers/run.sh: '$kind' is neither address nor thread" >&2; exit 2 ;;
 esac
 # The libraries of Debian are not instrumented; what they hide from the thread sanitizer is listed in tsan.supp.
@@ -19,8 +20,8 @@ export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS="suppressions=$source/tests/sanitizers/tsan.supp halt_on_error=1 second_deadlock_stack=1"
 # What is deprecated is what clang finds in the standard library of GCC.
 cmake -S . -B "$build" -G Ninja --log-level=WARNING -DJUXMEM_SANITIZE="$kind" \
-  -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
-  -DCMAKE_CXX_FLAGS=-Wno-deprecated-declarations -DJUXMEM_WITH_MPI=OFF -DJUXMEM_WITH_HDF5=OFF
+  -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19 \
+  -DCMAKE_CXX_FLAGS=-Wno-deprecated-declarations -DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld-19 -DJUXMEM_WITH_MPI=OFF -DJUXMEM_WITH_HDF5=OFF
 ninja -C "$build" --quiet "$target"
 cd "$build"
 ctest --output-on-failure --no-tests=error -j2 -L "^$label\$"

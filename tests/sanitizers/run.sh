@@ -15,9 +15,10 @@ case "$kind" in
   *) echo "sanitizers/run.sh: '$kind' is neither address nor thread" >&2; exit 2 ;;
 esac
 # The libraries of Debian are not instrumented; what they hide from the thread sanitizer is listed in tsan.supp.
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1
+symbolizer=external_symbolizer_path=$(command -v addr2line)
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1:$symbolizer
 export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS="suppressions=$source/tests/sanitizers/tsan.supp halt_on_error=1 second_deadlock_stack=1"
+export TSAN_OPTIONS="suppressions=$source/tests/sanitizers/tsan.supp halt_on_error=1 second_deadlock_stack=1 $symbolizer"
 # What is deprecated is what clang finds in the standard library of GCC.
 cmake -S . -B "$build" -G Ninja --log-level=WARNING -DJUXMEM_SANITIZE="$kind" \
   -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19 \

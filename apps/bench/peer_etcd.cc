@@ -18,13 +18,13 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr int kNodes = 3;
+constexpr std::size_t kNodes = 3;
 
 // Ports nobody listens on now; etcd cannot pick its own.
-std::vector<int> free_ports(int count) {
+std::vector<int> free_ports(std::size_t count) {
   std::vector<int> sockets;
   std::vector<int> ports;
-  for (int i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -67,13 +67,13 @@ Result<EtcdCluster> EtcdCluster::start(const std::string& parent) {
   if (ports.size() != 2 * kNodes) return fail(Code::kIo, "no free ports on loopback");
   const auto url = [&](int port) { return "http://127.0.0.1:" + std::to_string(port); };
   std::string members;
-  for (int i = 0; i < kNodes; ++i) {
-    members += (i == 0 ? "" : ",") + ("node" + std::to_string(i)) + "=" + url(ports[static_cast<std::size_t>(kNodes + i)]);
+  for (std::size_t i = 0; i < kNodes; ++i) {
+    members += (i == 0 ? "" : ",") + ("node" + std::to_string(i)) + "=" + url(ports[kNodes + i]);
   }
-  for (int i = 0; i < kNodes; ++i) {
+  for (std::size_t i = 0; i < kNodes; ++i) {
     const std::string name = "node" + std::to_string(i);
-    const std::string client = url(ports[static_cast<std::size_t>(i)]);
-    const std::string peer = url(ports[static_cast<std::size_t>(kNodes + i)]);
+    const std::string client = url(ports[i]);
+    const std::string peer = url(ports[kNodes + i]);
     auto node =
         Process::start({"etcd", "--name", name, "--data-dir", cluster.folder_ + "/" + name, "--listen-client-urls", client,
                         "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,

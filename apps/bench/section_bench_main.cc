@@ -118,7 +118,7 @@ class Client {
 
 class Bench {
  public:
-  Bench(BenchOptions wanted, std::string uri) : options_(wanted), uri_(std::move(uri)) {}
+  Bench(BenchOptions wanted, std::string uri) : options_(std::move(wanted)), uri_(std::move(uri)) {}
 
   std::vector<Row> run() {
     if (wants("small")) small_sections();

@@ -66,7 +66,7 @@ std::optional<std::string> type_name(hid_t type) {
   if (kind == H5T_STRING) return text_name(type);
   if (kind != H5T_INTEGER && kind != H5T_FLOAT) return std::nullopt;
   const char letter = kind == H5T_FLOAT ? 'f' : H5Tget_sign(type) == H5T_SGN_NONE ? 'u' : 'i';
-  const std::string name = letter + std::to_string(H5Tget_size(type)) + (H5Tget_order(type) == H5T_ORDER_BE ? "be" : "le");
+  std::string name = letter + std::to_string(H5Tget_size(type)) + (H5Tget_order(type) == H5T_ORDER_BE ? "be" : "le");
   // Only the standard layouts: others (odd precisions, padding, VAX order) would not come back the same.
   if (!element_bytes(name)) return std::nullopt;
   const H5Handle standard = type_of(name);

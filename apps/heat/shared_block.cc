@@ -39,7 +39,7 @@ Result<GridHandle> open_grid(unsigned turn) {
   if (variable != nullptr) {
     std::vector<std::string> addresses = split(variable);
     if (!addresses.empty()) {
-      std::rotate(addresses.begin(), addresses.begin() + turn % addresses.size(), addresses.end());
+      std::rotate(addresses.begin(), addresses.begin() + static_cast<std::ptrdiff_t>(turn % addresses.size()), addresses.end());
     }
     for (const std::string& address : addresses) uri += (uri.empty() ? "" : ",") + address;
   }

@@ -59,7 +59,7 @@ Status read_log(RealDisk& disk, Waiter& waiter, const RecordSink& sink, Inspecti
     if (std::holds_alternative<RemovedRecord>(placed.record.body)) log.streams.erase(placed.record.stream);
     sink(placed);
   });
-  auto found = waiter.answer<wal::FoundLog>([&](auto done) { recovery.start(done); });
+  auto found = waiter.answer<wal::FoundLog>([&](const auto& done) { recovery.start(done); });
   if (!found) return std::unexpected(found.error());
   if (found->fresh) return {};
   log.report = std::move(found->report);
@@ -74,11 +74,11 @@ Status read_log(RealDisk& disk, Waiter& waiter, const RecordSink& sink, Inspecti
 Result<InspectedCheckpoint> read_checkpoint(RealDisk& disk, Waiter& waiter, const DiskEntry& entry) {
   InspectedCheckpoint checkpoint{entry.name, entry.size_bytes};
   CheckpointReader reader(disk, entry.name);
-  auto header = waiter.answer<wal::CheckpointHeader>([&](auto done) { reader.open(done); });
+  auto header = waiter.answer<wal::CheckpointHeader>([&](const auto& done) { reader.open(done); });
   if (header) checkpoint.header = *header;
   if (!header) checkpoint.problem = header.error();
   while (!checkpoint.problem) {
-    const auto piece = waiter.answer<std::optional<Buffer>>([&](auto done) { reader.next(done); });
+    const auto piece = waiter.answer<std::optional<Buffer>>([&](const auto& done) { reader.next(done); });
     if (!piece) checkpoint.problem = piece.error();
     if (piece && !*piece) break;
     if (piece) ++checkpoint.pieces;
@@ -90,7 +90,7 @@ Result<InspectedCheckpoint> read_checkpoint(RealDisk& disk, Waiter& waiter, cons
 Status read_segment(RealDisk& disk, Waiter& waiter, const DiskEntry& entry, const RecordSink& sink, Inspection& inspection) {
   wal::FileReader reader(disk);
   auto image = waiter.answer<wal::FileImage>(
-      [&](auto done) { reader.read(entry.name, std::min(entry.size_bytes, wal::kSegmentBytesMax), done); });
+      [&](const auto& done) { reader.read(entry.name, std::min(entry.size_bytes, wal::kSegmentBytesMax), done); });
   if (!image) return std::unexpected(image.error());
   const auto header =
       wal::decode_header(image->bytes.bytes().first(std::min(image->bytes.size(), wal::kSegmentHeaderBytes)));
@@ -158,7 +158,7 @@ Result<Inspection> inspect(const std::string& path, const RecordSink& sink) {
   if (!disk && disk.error().code == Code::kNotFound) return fail(Code::kIo, path + ": there is no such folder or file");
   if (!disk) return std::unexpected(disk.error());
   Waiter waiter(**disk);
-  const auto entries = waiter.answer<std::vector<DiskEntry>>([&](auto done) { (*disk)->list(done); });
+  const auto entries = waiter.answer<std::vector<DiskEntry>>([&](const auto& done) { (*disk)->list(done); });
   if (!entries) return std::unexpected(entries.error());
   Inspection inspection{path};
   inspection.in_use = is_locked(folder);

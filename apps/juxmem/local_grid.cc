@@ -25,8 +25,6 @@
 
 #include "juxmem/env/run_dir.h"
 
-extern char** environ;
-
 namespace juxmem {
 namespace {
 

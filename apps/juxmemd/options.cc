@@ -118,13 +118,17 @@ struct LimitField {
   std::uint64_t largest;
 };
 
-const std::array<LimitField, 6>& limit_fields() {
+const std::array<LimitField, 8>& limit_fields() {
   constexpr std::uint64_t kCountMax = std::numeric_limits<std::uint32_t>::max();
   constexpr std::uint64_t kBytesMax = 1ULL << 60;
-  static const std::array<LimitField, 6> fields = {
+  static const std::array<LimitField, 8> fields = {
       LimitField{"clients-max",
                  [](AgentLimits& limits, std::uint64_t n) { limits.clients_max = static_cast<std::uint32_t>(n); },
                  kCountMax},
+      LimitField{"user-clients-max",
+                 [](AgentLimits& limits, std::uint64_t n) { limits.user_clients_max = static_cast<std::uint32_t>(n); },
+                 kCountMax},
+      LimitField{"user-bytes-max", [](AgentLimits& limits, std::uint64_t n) { limits.user_bytes_max = n; }, kBytesMax},
       LimitField{"client-requests-max",
                  [](AgentLimits& limits, std::uint64_t n) { limits.client_requests_max = static_cast<std::uint32_t>(n); },
                  kCountMax},
@@ -142,9 +146,11 @@ po::options_description describe_limits() {
   const AgentLimits defaults;
   po::options_description limits("Limits, so that one bad client leaves room for the others (sizes as for --memory)");
   const auto number = [](std::uint64_t value) { return po::value<std::string>()->default_value(std::to_string(value)); };
-  limits.add_options()                                                                                             //
-      ("clients-max", number(defaults.clients_max), "clients served at once")                                      //
-      ("client-requests-max", number(defaults.client_requests_max), "requests of one client under way")            //
+  limits.add_options()                                                         //
+      ("clients-max", number(defaults.clients_max), "clients served at once")  //
+      ("user-clients-max", number(defaults.user_clients_max), "clients of one admitted key")(
+          "user-bytes-max", number(defaults.user_bytes_max), "changes of these clients on their way")(
+          "client-requests-max", number(defaults.client_requests_max), "requests of one client under way")         //
       ("client-bytes-max", number(defaults.client_bytes_max), "changes of one client on their way")                //
       ("client-sections-max", number(defaults.client_sections_max), "sections of one client, held or waited for")  //
       ("client-blocks-max", number(defaults.client_blocks_max), "blocks that one client has allocated here")       //

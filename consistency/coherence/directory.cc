@@ -13,14 +13,15 @@ Directory::Directory(GroupId group, const Timing& timing) : group_(group), timin
 
 // ---- sessions and recovery ------------------------------------------------------------------------------------------
 
-void Directory::begin_recovery(TimeNs now, Ballot ballot, std::span<const SessionId> live) {
+void Directory::begin_recovery(TimeNs now, Ballot ballot, std::span<const SessionId> live, TimeNs borrowed_before) {
   JUXMEM_CHECK(!started_);
   started_ = true;
   ballot_ = ballot;
   for (SessionId session : live) sessions_.try_emplace(session);
   // The agents count their leases on their own clocks, which may run slower.
   const TimeNs lease = ms_to_ns(timing_.agent_lease_ms);
-  recovery_deadline_ = now + lease + lease / 1'000'000 * 2 * timing_.clock_drift_ppm;
+  const TimeNs ended = borrowed_before + lease + lease / 1'000'000 * 2 * timing_.clock_drift_ppm;
+  recovery_deadline_ = std::max(ended, now + lease / 2);
   ask_unregistered();
   ask_again_at_ = std::min(now + ms_to_ns(timing_.recall_ms), recovery_deadline_);
   if (mutant("grant_before_recovery")) {

@@ -36,8 +36,9 @@ class Directory {
   Directory(GroupId group, const Timing& timing);
 
   // Starts a coordinatorship: to be called when an entry of `ballot` has been applied, with the sessions alive in the state at that
-  // point. Asks each for its holdings. `now` is at or after the moment the former coordinator's lease ended.
-  void begin_recovery(TimeNs now, Ballot ballot, std::span<const SessionId> live);
+  // point. Asks each for its holdings. No agent's lease from former coordinators counts from later than `borrowed_before`: those that
+  // told nothing are given up when such a lease has ended, and not before they had half a lease to answer.
+  void begin_recovery(TimeNs now, Ballot ballot, std::span<const SessionId> live, TimeNs borrowed_before);
   bool recovered() const { return recovered_; }
 
   // Entries applied since: a session was opened, has expired; a block was freed.

@@ -60,7 +60,8 @@ void Acceptor::kept(const Ballot& promised, Instance matched) {
   if (promised == promised_) stable_ = std::max(stable_, matched);
 }
 
-void Acceptor::raise_promise(const Ballot& ballot) {
+void Acceptor::raise_promise(TimeNs now, const Ballot& ballot) {
+  others_granted_ = promised_ == Ballot{} ? now : lease_.granted;
   promised_ = ballot;
   matched_ = stable_ = decided_;
   unkept_promise_ = kept_on_disk_;
@@ -79,10 +80,11 @@ std::optional<wire::Promise> Acceptor::prepare(TimeNs now, const wire::Prepare& 
   wire::Promise promise;
   if (message.ballot != promised_) {
     if (lease_binds_against(now, message)) return std::nullopt;
-    raise_promise(message.ballot);
-    lease_ = {message.ballot, now + lease_ns_};
+    raise_promise(now, message.ballot);
+    lease_ = {message.ballot, now, now + lease_ns_};
     promise.sent_at = message.sent_at;
   }
+  promise.quiet_ns = mutant("promise_forgets_leases") ? now : now - others_granted_;
   promise.ballot = message.ballot;
   promise.decided = decided_;
   promise.first = message.decided + 1;
@@ -101,9 +103,13 @@ std::optional<wire::Promise> Acceptor::prepare(TimeNs now, const wire::Prepare& 
 
 bool Acceptor::adopt(TimeNs now, const Ballot& ballot) {
   if (ballot < promised_ && !mutant("accept_below_promise")) return false;
-  if (ballot > promised_) raise_promise(ballot);
-  lease_ = {ballot, now + lease_ns_};
+  if (ballot > promised_) raise_promise(now, ballot);
+  lease_ = {ballot, now, now + lease_ns_};
   return true;
+}
+
+void Acceptor::lent(TimeNs now) {
+  if (!mutant("lend_without_trace")) lease_.granted = std::max(lease_.granted, now);
 }
 
 bool Acceptor::accept(TimeNs now, wire::Accept& message) {
@@ -146,9 +152,9 @@ void Acceptor::put(Instance instance, wire::Entry entry) {
   log_.drop_after(instance);
 }
 
-bool Acceptor::learn_end(wire::Ended& message) {
+bool Acceptor::learn_end(TimeNs now, wire::Ended& message) {
   const Instance before = decided_;
-  if (message.ballot > promised_) raise_promise(message.ballot);
+  if (message.ballot > promised_) raise_promise(now, message.ballot);
   learn_decided(message.ballot, message.end);
   Instance instance = message.first;
   for (wire::Entry& entry : message.entries) {

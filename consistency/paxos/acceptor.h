@@ -26,7 +26,7 @@ class Acceptor {
   // Into one that nothing else has touched.
   void recover(HardState state);
   // What it had granted before a restart is not known any more: the coordinator it followed may count on it for a whole lease.
-  void grant_again(TimeNs now) { lease_ = {promised_, now + lease_ns_}; }
+  void grant_again(TimeNs now) { lease_ = {promised_, now, now + lease_ns_}; }
 
   // Adds what has changed since the last call; true if anything has.
   bool take_unkept(Persist& persist);
@@ -51,7 +51,10 @@ class Acceptor {
   bool heartbeat(TimeNs now, const wire::Heartbeat& message);
 
   // The epoch is over, and these are decided entries of it. True if this acceptor knows more decisions than before.
-  bool learn_end(wire::Ended& message);
+  bool learn_end(TimeNs now, wire::Ended& message);
+
+  // This node coordinates under promised() and has lent to somebody on the strength of its lease.
+  void lent(TimeNs now);
 
   // The coordinator's own entry: the next one under its ballot.
   void append_own(Instance instance, wire::Entry entry);
@@ -72,6 +75,7 @@ class Acceptor {
  private:
   struct Lease {
     Ballot holder;
+    TimeNs granted = 0;
     TimeNs until = 0;
   };
 
@@ -79,7 +83,7 @@ class Acceptor {
   bool lease_binds_against(TimeNs now, const wire::Prepare& message) const;
   void take_in(Instance instance, wire::Entry entry);
   void put(Instance instance, wire::Entry entry);
-  void raise_promise(const Ballot& ballot);
+  void raise_promise(TimeNs now, const Ballot& ballot);
   void match();
   void apply_hint();
 
@@ -91,7 +95,8 @@ class Acceptor {
   Instance decided_ = 0;
   Instance matched_ = 0;
   Lease lease_;
-  Ballot hint_ballot_;  // everything up to hint_instance_ was decided when this ballot coordinated
+  TimeNs others_granted_ = 0;  // a lease was granted to another ballot than promised_; of the epoch before, nothing is known
+  Ballot hint_ballot_;         // everything up to hint_instance_ was decided when this ballot coordinated
   Instance hint_instance_ = 0;
   bool kept_on_disk_ = false;
   bool unkept_promise_ = false;

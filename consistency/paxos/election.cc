@@ -83,9 +83,10 @@ bool Election::prepare(TimeNs now, Acceptor& acceptor, const Ballot& released, s
   merged_.clear();
   // What is in the own log is merged at the end, so the own promise needs no entries.
   wire::Prepare own{config_.stream, ballot_, acceptor.log().last(), released_, now};
-  if (!acceptor.prepare(now, own)) return false;
+  const std::optional<wire::Promise> promise = acceptor.prepare(now, own);
+  if (!promise) return false;
   answers_[self_].complete = true;
-  answers_[self_].member = {true, base_, now};
+  answers_[self_].member = {true, base_, now, began(now, promise->quiet_ns)};
   for (std::size_t i = 0; i < quorums_.size(); ++i) {
     answers_[i].cursor = base_;
     send_question(now, i, out);
@@ -113,12 +114,19 @@ void Election::merge(Instance instance, const wire::Entry& entry) {
   if (better) best = entry;
 }
 
+// When an acceptor has been quiet since, at the latest, by our clock: its own may be faster, and its answer took some time.
+TimeNs Election::began(TimeNs now, TimeNs quiet_ns) const {
+  const TimeNs quiet = std::clamp<TimeNs>(quiet_ns, 0, now);
+  return now - quiet + (quiet / 1'000'000 + 1) * config_.timing.clock_drift_ppm;
+}
+
 bool Election::on_promise(TimeNs now, std::size_t from, wire::Promise& promise, std::vector<Outgoing>& out) {
   if (phase_ != Phase::kPreparing || promise.ballot != ballot_) return false;
   Answer& answer = answers_[from];
   if (promise.sent_at <= now) answer.member.granted = std::max(answer.member.granted, promise.sent_at);
   if (answer.complete || promise.first != answer.cursor + 1) return false;
   answer.member.promised = true;
+  answer.member.others_granted = began(now, promise.quiet_ns);
   answer.member.decided = promise.decided;
   known_decided_ = std::max(known_decided_, promise.decided);
   for (const wire::Entry& entry : promise.entries) merge(++answer.cursor, entry);
@@ -135,8 +143,11 @@ Elected Election::elected(const Acceptor& acceptor) {
   for (Instance instance = base_ + 1; instance <= acceptor.log().last(); ++instance) {
     if (const wire::Entry* own = acceptor.log().at(instance)) merge(instance, *own);
   }
-  Elected result{ballot_, base_ + 1, std::move(merged_), known_decided_, {}};
-  for (const Answer& answer : answers_) result.members.push_back(answer.member);
+  Elected result{ballot_, base_ + 1, std::move(merged_), known_decided_, 0, {}};
+  for (const Answer& answer : answers_) {
+    result.members.push_back(answer.member);
+    if (answer.complete) result.others_granted = std::max(result.others_granted, answer.member.others_granted);
+  }
   end();
   return result;
 }

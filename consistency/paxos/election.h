@@ -15,7 +15,8 @@ namespace juxmem {
 struct PromisedMember {
   bool promised = false;
   Instance decided = 0;
-  TimeNs granted = 0;  // the lease that came with the promise counts from here; 0 = none
+  TimeNs granted = 0;         // the lease that came with the promise counts from here; 0 = none
+  TimeNs others_granted = 0;  // not later than this, by our clock, it granted a lease to others
 };
 
 struct Elected {
@@ -23,6 +24,7 @@ struct Elected {
   Instance first = 0;                // instance of entries[0]
   std::vector<wire::Entry> entries;  // to be proposed again: per instance the one of the highest ballot; ballot 0.0 = a hole
   Instance decided = 0;              // highest that a promise told
+  TimeNs others_granted = 0;         // no other coordinator's lease counts from later than this, by our clock
   std::vector<PromisedMember> members;
 };
 
@@ -80,6 +82,7 @@ class Election {
   void rearm(TimeNs now);
   void send_question(TimeNs now, std::size_t to, std::vector<Outgoing>& out);
   void merge(Instance instance, const wire::Entry& entry);
+  TimeNs began(TimeNs now, TimeNs quiet_ns) const;
   std::uint64_t agreed_set() const;
   std::uint64_t complete_set() const;
 

@@ -139,8 +139,8 @@ void Replication::renew_lease() {
 }
 
 TimeNs Replication::lease_until(TimeNs now) const {
-  const TimeNs base = std::min(static_cast<TimeNs>(lease_base_), now);
-  return base == 0 ? 0 : base + lease_ns_;
+  const TimeNs since = lease_since(now);
+  return since == 0 ? 0 : since + lease_ns_;
 }
 
 void Replication::advance() {

@@ -60,6 +60,8 @@ class Replication {
 
   // Reads and grants are safe before this time.
   TimeNs lease_until(TimeNs now) const;
+  // The time from which the lease counts: then a quorum still followed this node; 0 = no lease.
+  TimeNs lease_since(TimeNs now) const { return std::min(static_cast<TimeNs>(lease_base_), now); }
   // Another member holds everything.
   bool is_caught_up(std::size_t member) const;
   std::vector<MemberStatus> members(TimeNs now) const;

@@ -90,6 +90,14 @@ Status Stream::transfer(TimeNs now, NodeId to) {
   return {};
 }
 
+TimeNs Stream::lend(TimeNs now) {
+  parts_->advance_to(now);
+  parts_->acceptor.lent(parts_->now);
+  return parts_->replication.lease_since(parts_->now);
+}
+
+TimeNs Stream::borrowed_before() const { return parts_->borrowed_before; }
+
 void Stream::hurry(NodeId member) {
   const std::optional<std::size_t> index = parts_->quorums.index_of(member);
   if (index && parts_->role == StreamRole::kCoordinator) parts_->replication.hurry(*index);
@@ -349,7 +357,9 @@ void Stream::Parts::campaign(const Ballot& released) {
 }
 
 void Stream::Parts::coordinate() {
-  replication.begin(now, election.elected(acceptor));
+  Elected elected = election.elected(acceptor);
+  borrowed_before = elected.others_granted;
+  replication.begin(now, std::move(elected));
   coordinator_since = now;
   writers.begin(now);
   become(StreamRole::kCoordinator, config.self);

@@ -209,6 +209,13 @@ class Stream {
   // role stays here), then this node gives up role and lease. Errors: kNotCoordinator, kInvalid (not another member).
   Status transfer(TimeNs now, NodeId to);
 
+  // This coordinator lends somebody something for a time, an agent its session: from when that time is to count. Then a quorum
+  // followed this node, so that the next coordinator knows the latest such time (borrowed_before) from a quorum's promises, however long
+  // its election took. To be asked also when a lease is given that counts from earlier.
+  TimeNs lend(TimeNs now);
+  // While this node coordinates: nothing that former coordinators lent counts from later than this, by this node's clock.
+  TimeNs borrowed_before() const;
+
   // The member is about to need the entries decided so far: they do not wait (Timing::thrift_ms). Nothing at others than coordinators.
   void hurry(NodeId member);
 

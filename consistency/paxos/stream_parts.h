@@ -65,6 +65,7 @@ struct Stream::Parts {
   TimeNs contact = 0;          // a coordinator was heard, or a promise given
   Instance promise_taken = 0;  // how far the last promise's pieces have arrived at the candidate
   TimeNs coordinator_since = 0;
+  TimeNs borrowed_before = 0;
   Instance keep_from = 0;  // told by the coordinator
   Instance learners_have = std::numeric_limits<Instance>::max();
   Instance handed_out = 0;

@@ -149,7 +149,7 @@ void Stream::Parts::on(NodeId from, wire::Ended& message) {
   if (role != StreamRole::kFollower) step_down();
   contact = now;
   const bool asks_nothing = message.entries.empty();
-  const bool progress = acceptor.learn_end(message);
+  const bool progress = acceptor.learn_end(now, message);
   if (acceptor.decided() >= message.end) {
     answer(from, acceptor.promised(), 0);
   } else if (progress || asks_nothing) {

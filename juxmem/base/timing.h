@@ -25,8 +25,8 @@ struct Timing {
   std::int64_t stall_ms = 2000;           // no log progress with work waiting: step down
   std::int64_t disk_late_ms = 500;       // a node whose disk has kept nothing of what waits for so long hands its roles over
   std::int64_t transfer_ms = 500;        // limit of handing the coordinator's role over
-  std::int64_t agent_renew_ms = 200;     // agent to coordinator
-  std::int64_t agent_lease_ms = 1000;    // an agent's session with a group
+  std::int64_t agent_renew_ms = 180;     // agent to coordinator
+  std::int64_t agent_lease_ms = 750;     // an agent's session with a group
   std::int64_t client_beat_ms = 200;     // client to agent
   std::int64_t client_lease_ms = 1500;   // a silent client is dead
   std::int64_t report_ms = 250;          // provider to the root's coordinator

@@ -117,6 +117,12 @@ void Entrance::put_out_the_revoked() {
   }
 }
 
+std::string Entrance::user_of(PeerId peer) const {
+  const auto found = by_id_.find(peer);
+  if (found == by_id_.end() || found->second.user == KeyGuard::kGridUser) return {};
+  return found->second.user;
+}
+
 bool Entrance::send(PeerId to, const std::vector<Buffer>& parts) {
   put_out_the_revoked();
   const auto found = by_id_.find(to);

@@ -49,6 +49,8 @@ class Entrance {
   Visitor* receive(std::vector<Buffer>& parts, TimeNs now, PeerId& next_id);
   bool send(PeerId to, const std::vector<Buffer>& parts);
   bool knows(PeerId peer) const { return by_id_.contains(peer); }
+  // Empty: the grid's own, or no key was asked for.
+  std::string user_of(PeerId peer) const;
 
   bool ready = false;  // is to be looked at by the loop
 

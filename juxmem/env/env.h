@@ -44,6 +44,8 @@ class Network {
   virtual void send(PeerId to, wire::Packet packet) = 0;
   // Forgets a dialed peer and what is queued for it.
   virtual void hang_up(PeerId peer) = 0;
+  // The user whose key the peer has shown to come in. Empty: the grid's own, one that was dialed, one that needed no key, or one that is gone.
+  virtual std::string user_of(PeerId) const { return {}; }
 };
 
 class Disk;

@@ -65,6 +65,7 @@ class RealEnv::Impl {
   PeerId dial(std::string_view address);
   void send(PeerId to, wire::Packet packet);
   void hang_up(PeerId peer);
+  std::string user_of(PeerId peer) const { return entrance_ ? entrance_->user_of(peer) : std::string(); }
   bool watch(int fd, std::uint64_t tag);
 
   RealEnvOptions options_;
@@ -428,6 +429,8 @@ PeerId RealEnv::dial(std::string_view address) { return impl_->dial(address); }
 void RealEnv::send(PeerId to, wire::Packet packet) { impl_->send(to, std::move(packet)); }
 
 void RealEnv::hang_up(PeerId peer) { impl_->hang_up(peer); }
+
+std::string RealEnv::user_of(PeerId peer) const { return impl_->user_of(peer); }
 
 TimeNs RealEnv::now() const { return monotonic_now(); }
 

@@ -94,6 +94,7 @@ class RealEnv final : public Env, private Network, private Clock {
   PeerId dial(std::string_view address) override;
   void send(PeerId to, wire::Packet packet) override;
   void hang_up(PeerId peer) override;
+  std::string user_of(PeerId peer) const override;
   TimeNs now() const override;
 
   std::unique_ptr<Impl> impl_;

@@ -34,14 +34,42 @@ void AgentClients::on_hello(PeerId from, const wire::ClientHello& hello) {
   if (host_.self() == 0 || host_.catalog().version() == 0) {
     return welcome(from, hello.client, Code::kTryAgain, "this provider has not joined its grid yet");
   }
-  if (!clients_.contains(hello.client) && clients_.size() >= limits_.clients_max) {
-    return welcome(from, hello.client, Code::kLimit, "this provider serves as many clients as it may");
+  if (!clients_.contains(hello.client)) {
+    const std::string user = host_.user_of(from);
+    if (Status ok = admits(user); !ok) {
+      ++counts_.refused;
+      return welcome(from, hello.client, ok.error().code, ok.error().detail);
+    }
+    clients_[hello.client].user = user;
+    if (!user.empty()) ++users_[user].clients;
   }
-  Client& client = clients_[hello.client];
+  Client& client = clients_.at(hello.client);
   client.peer = from;
   client.program = hello.program;
   client.heard = host_.now();
   welcome(from, hello.client, Code::kOk, {});
+}
+
+Status AgentClients::admits(const std::string& user) const {
+  if (clients_.size() >= limits_.clients_max) return fail(Code::kLimit, "this provider serves as many clients as it may");
+  const auto found = users_.find(user);
+  if (found == users_.end() || found->second.clients < limits_.user_clients_max) return {};
+  return fail(Code::kLimit, "this provider serves as many clients of one key as it may");
+}
+
+std::string AgentClients::excess(const Client& client, std::uint64_t bytes) const {
+  if (client.requests.size() >= limits_.client_requests_max || client.bytes + bytes > limits_.client_bytes_max) {
+    return "too many requests of one client at once";
+  }
+  const auto user = users_.find(client.user);
+  if (user == users_.end() || user->second.bytes + bytes <= limits_.user_bytes_max) return {};
+  return "too many changes of one key's clients at once";
+}
+
+void AgentClients::count_bytes(Client& client, std::int64_t bytes) {
+  client.bytes += static_cast<std::uint64_t>(bytes);
+  if (const auto user = users_.find(client.user); user != users_.end())
+    user->second.bytes += static_cast<std::uint64_t>(bytes);
 }
 
 void AgentClients::welcome(PeerId to, std::uint64_t client, Code code, std::string detail) {
@@ -99,17 +127,17 @@ void AgentClients::on_request(PeerId from, wire::ClientRequest request) {
     return;
   }
   const std::uint64_t bytes = bytes_of(request.body);
-  if (client.requests.size() >= limits_.client_requests_max || client.bytes + bytes > limits_.client_bytes_max) {
+  if (std::string detail = excess(client, bytes); !detail.empty()) {
     ++counts_.refused;
     wire::ClientAnswer refusal;
     refusal.client = key.client;
     refusal.request = key.request;
     refusal.code = Code::kLimit;
-    refusal.detail = "too many requests of one client at once";
+    refusal.detail = std::move(detail);
     return send(client, std::move(refusal));
   }
   client.requests.emplace(request.request, Request{.bytes = bytes, .answer = std::nullopt});
-  client.bytes += bytes;
+  count_bytes(client, static_cast<std::int64_t>(bytes));
   const std::int64_t limit_ms = std::min(request.limit_ms, wire::kTimeoutMsMax);
   const RequestCall call{.key = key, .limit = after_ms(host_.now(), limit_ms), .moved = client.first_seen > 1};
   events_.on_request(call, std::move(request.body));
@@ -123,7 +151,7 @@ void AgentClients::answer(const RequestKey& key, wire::ClientAnswer answer, Keep
   if (request == client.requests.end() || request->second.answer) return;
   answer.client = key.client;
   answer.request = key.request;
-  client.bytes -= std::exchange(request->second.bytes, 0);
+  count_bytes(client, -static_cast<std::int64_t>(std::exchange(request->second.bytes, 0)));
   if (keep == Keep::kSilent || keep == Keep::kNothing) {
     client.requests.erase(request);
     if (keep == Keep::kNothing) send(client, std::move(answer));
@@ -159,7 +187,7 @@ void AgentClients::confirm_until(std::uint64_t uid, Client& client, std::uint64_
 
 void AgentClients::confirm(std::uint64_t uid, Client& client, std::map<std::uint64_t, Request>::iterator request) {
   const RequestKey key{.client = uid, .request = request->first};
-  client.bytes -= request->second.bytes;
+  count_bytes(client, -static_cast<std::int64_t>(request->second.bytes));
   client.requests.erase(request);
   events_.on_confirmed(key);
 }
@@ -184,7 +212,14 @@ std::size_t AgentClients::under_way(std::uint64_t client) const {
 }
 
 void AgentClients::forget(std::uint64_t uid) {
-  if (clients_.erase(uid) > 0) events_.on_client_gone(uid);
+  const auto it = clients_.find(uid);
+  if (it == clients_.end()) return;
+  if (const auto user = users_.find(it->second.user); user != users_.end()) {
+    user->second.bytes -= it->second.bytes;
+    if (--user->second.clients == 0) users_.erase(user);
+  }
+  clients_.erase(it);
+  events_.on_client_gone(uid);
 }
 
 void AgentClients::forget_all() {

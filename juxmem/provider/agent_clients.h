@@ -32,7 +32,7 @@ struct ClientCounts {
 
 // What for: leases of clients, and that each request is executed once and answered as often as it is asked.
 // Thread safety: none; the agent's event loop.
-// Invariants: a request that is known is not executed again; an answer is kept until confirmed, without its bulk data.
+// Invariants: users_ is the sum of its clients; a request that is known is not executed again; an answer is kept until confirmed, without its bulk data.
 // Ownership: owned by the agent; borrows host, timing and events.
 // Failure: a client beyond the limits is refused (kLimit); one that is silent for its lease is forgotten.
 class AgentClients : public AnswerSink {
@@ -70,6 +70,7 @@ class AgentClients : public AnswerSink {
   };
   struct Client {
     PeerId peer = 0;
+    std::string user;  // empty: counted for nobody
     std::string program;
     TimeNs heard = 0;
     std::uint64_t confirmed = 0;
@@ -78,6 +79,16 @@ class AgentClients : public AnswerSink {
     std::map<std::uint64_t, Request> requests;
   };
 
+  // All clients of one admitted key.
+  struct User {
+    std::uint32_t clients = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  Status admits(const std::string& user) const;
+  // Which limit these further changes exceed; empty: none.
+  std::string excess(const Client& client, std::uint64_t bytes) const;
+  void count_bytes(Client& client, std::int64_t bytes);
   void welcome(PeerId to, std::uint64_t client, Code code, std::string detail);
   void confirm_until(std::uint64_t uid, Client& client, std::uint64_t confirmed);
   void confirm(std::uint64_t uid, Client& client, std::map<std::uint64_t, Request>::iterator request);
@@ -89,6 +100,7 @@ class AgentClients : public AnswerSink {
   const AgentLimits limits_;
   ClientEvents& events_;
   std::map<std::uint64_t, Client> clients_;
+  std::map<std::string, User> users_;  // of those clients that have one
   TimeNs last_check_ = 0;
   ClientCounts counts_;
 };

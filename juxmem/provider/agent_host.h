@@ -63,6 +63,8 @@ class AgentHost {
   virtual void send(NodeId to, wire::Message message) = 0;
   // Queues an answer for a client.
   virtual void reply(PeerId to, wire::Message message) = 0;
+  // The user whose key the client at that connection has shown; empty: none was asked for, or it is the grid's own.
+  virtual std::string user_of(PeerId peer) const = 0;
 
   // The replica of that group in this provider, or nullptr.
   virtual LocalReplica* replica(GroupId group) = 0;

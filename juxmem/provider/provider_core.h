@@ -67,6 +67,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   std::vector<NodeId> managers() const override;
   void send(NodeId to, wire::Message message) override { outbox_.to_node(to, std::move(message)); }
   void reply(PeerId to, wire::Message message) override { outbox_.to_peer(to, std::move(message)); }
+  std::string user_of(PeerId peer) const override { return env_.network().user_of(peer); }
   LocalReplica* replica(GroupId group) override;
   void on_replica_changed(GroupId group) override { changed_.insert(group); }
   void on_replica_trouble(GroupId group, const std::string& what) override;

@@ -167,8 +167,9 @@ void Replica::apply(const DecidedEntry& decided) {
 
 // What the entry means for the coordinator's soft state, and for those who wait.
 void Replica::tell_applied(const Applied& applied) {
+  const TimeNs now = host_.now();
+  if (coordinates_ && applied.opened != 0) stream_.lend(now);  // its agent counts a first lease from its question
   if (has_caught_up_) {
-    const TimeNs now = host_.now();
     if (applied.opened != 0) {
       leases_.opened(now, applied.opened);
       for (const LiveSession& live : machine_->sessions().live()) agents_[live.session] = live.node;
@@ -228,7 +229,7 @@ void Replica::lead_if_caught_up() {
   leases_.start(now, live);
   if (blocks_ != nullptr) {
     directory_.emplace(group(), config_.timing);
-    directory_->begin_recovery(now, stream_.ballot(), live);
+    directory_->begin_recovery(now, stream_.ballot(), live, stream_.borrowed_before());
   }
   serve_deferred();
 }

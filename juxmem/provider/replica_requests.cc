@@ -255,7 +255,6 @@ void Replica::serve(NodeId from, const wire::RenewSession& request) {
   renewed.session = request.session;
   renewed.sent_at = request.sent_at;
   renewed.ballot = stream_.ballot();
-  renewed.lease_ms = config_.timing.agent_lease_ms;
   if (!machine_->sessions().is_alive(request.session)) {
     host_.send(from, wire::GroupMessage(renewed));
     return;
@@ -267,6 +266,8 @@ void Replica::serve(NodeId from, const wire::RenewSession& request) {
   if (directory_ && !directory_->may_renew(request.session)) return;
   if (leases_.renew(host_.now(), request.session) != Renewal::kRenewed) return;
   renewed.alive = true;
+  const TimeNs gone = host_.now() - stream_.lend(host_.now());
+  renewed.lease_ms = std::max<std::int64_t>(config_.timing.agent_lease_ms - (gone + ms_to_ns(1) - 1) / ms_to_ns(1), 0);
   host_.send(from, wire::GroupMessage(renewed));
 }
 

@@ -55,6 +55,7 @@ struct Promise {
   std::vector<Entry> entries;  // what the acceptor holds from `first` on; ballot 0.0 = nothing there
   bool last = true;            // false: it holds more, to be asked for by a further Prepare
   TimeNs sent_at = 0;          // of the Prepare: grants the lease from then
+  TimeNs quiet_ns = 0;         // for so long this acceptor has granted no lease to others
   bool operator==(const Promise&) const = default;
 };
 

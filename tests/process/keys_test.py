@@ -1,9 +1,11 @@
 """Who may come in: a grid with a key, and those who have none, a wrong one, a revoked one, the right one."""
 
+import json
 import os
 import pathlib
 import random
 import socket
+import subprocess
 
 import grid_fixture
 from grid_fixture import Client
@@ -125,6 +127,34 @@ def keys_are_in_no_log_and_no_command_line(grid):
     assert secret not in grid.tool("doctor", "--grid", grid.uri).stdout
 
 
+def one_key_does_not_take_all_places(grid):
+    ready = grid.dir / "ready"
+    strict = subprocess.Popen([str(grid.bin_dir / "juxmemd"), "--name", "strict", "--site", "rennes", "--memory", "64MiB", "--join",
+                               grid.uri, "--key-file", str(grid.grid_key), "--user-clients-max", "2", "--ready-file", str(ready)],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        address = json.loads(strict.stdout.readline())["address"]
+        for name in ("mallory", "alice"):
+            key = grid.dir / f"{name}.key"
+            grid.tool("key", "admit", grid.grid_key, key if key.exists() else user_key(grid, name))
+        greedy = [client_with(grid, grid.dir / "mallory.key") for _ in range(3)]
+        for client in greedy[:2]:
+            client.expect("OK", "open", address, 60000)
+        # Another process, another name, the same key.
+        code, _ = greedy[2].ask("open", address, 3000)
+        assert code == "ECONN", code
+        _, text = greedy[2].ask("text")
+        assert "of one key" in text, text
+        other = client_with(grid, grid.dir / "alice.key")
+        other.expect("OK", "open", address, 60000)
+        block = other.number("malloc", 8, 1, 1)
+        other.expect("OK", "write", block, 0, 4)
+        assert greedy[0].number("read", block, 0) == 4
+    finally:
+        strict.kill()
+        strict.wait()
+
+
 def doctor_names_the_failing_step(grid):
     report = grid.tool("doctor", "--grid", grid.uri).stdout
     assert "grid's own key" in report, report
@@ -144,6 +174,7 @@ grid_fixture.run(
         local_client_needs_no_key,
         garbage_before_the_handshake_changes_nothing,
         keys_are_in_no_log_and_no_command_line,
+        one_key_does_not_take_all_places,
         doctor_names_the_failing_step,
     ],
     sites="rennes:2,sophia:1",

@@ -131,7 +131,7 @@ void CoherenceWorld::start_coordinator() {
   trace(fmt::format("coordinator {}", to_string(coordinator_->ballot)));
   std::vector<SessionId> live;
   for (const auto& [session, agent] : live_) live.push_back(session);
-  coordinator_->directory.begin_recovery(now_, coordinator_->ballot, live);
+  coordinator_->directory.begin_recovery(now_, coordinator_->ballot, live, deposed_at_);
   coordinator_->leases.start(now_, live);
   flush_coordinator();
   coordinator_tick(rounds_);
@@ -144,6 +144,7 @@ void CoherenceWorld::start_coordinator() {
 void CoherenceWorld::depose_coordinator() {
   if (coordinator_ == nullptr) return;
   trace("coordinator deposed");
+  deposed_at_ = now_;
   coordinator_.reset();
   after(random_.between(0, 700) * kMs, [this] {
     if (coordinator_ == nullptr) start_coordinator();

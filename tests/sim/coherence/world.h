@@ -137,6 +137,7 @@ class CoherenceWorld {
   Instance log_length_ = 0;
 
   std::uint64_t rounds_ = 0;
+  TimeNs deposed_at_ = 0;  // the last coordinator
   std::unique_ptr<SimCoordinator> coordinator_;
   std::vector<std::unique_ptr<SimAgent>> agents_;
   std::vector<std::uint64_t> lives_;

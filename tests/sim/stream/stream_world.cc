@@ -15,6 +15,7 @@ namespace {
 constexpr TimeNs kFaultsNs = ms_to_ns(6'000);
 constexpr TimeNs kWorkAfterNs = ms_to_ns(500);
 constexpr TimeNs kFinishNs = ms_to_ns(30'000);
+constexpr TimeNs kLendingSlackNs = ms_to_ns(5);  // the rates of clocks differ
 constexpr TimeNs kHourNs = ms_to_ns(3'600'000);
 
 }  // namespace
@@ -99,6 +100,7 @@ void StreamWorld::carry_out(std::size_t index, std::uint32_t epoch) {
     node.unapplied.push_back(std::move(decided));
   }
   for (const AnsweredRead& read : out.reads) check_read(node, read);
+  check_lending(node, epoch, out);
   for (const RoleChange& role : out.roles) {
     if (keep_trace_) {
       note(fmt::format("{} is {} of {} coordinator {}", node.id, to_string(role.role), to_string(role.ballot),
@@ -109,6 +111,25 @@ void StreamWorld::carry_out(std::size_t index, std::uint32_t epoch) {
   if (out.end) node.end = std::move(out.end);
   arm(index, epoch);
   apply(index);
+}
+
+// Nothing that a coordinator lends, before or after a later one was elected, counts from later than that one believes.
+void StreamWorld::check_lending(const Node& node, std::uint32_t epoch, const StreamOutput& out) {
+  Stream& stream = *node.parts.at(epoch).stream;
+  const TimeNs clock = clock_of(node);
+  const auto by_world = [&](TimeNs time) { return now_ - (clock - time); };
+  for (const RoleChange& role : out.roles) {
+    const std::pair place(epoch, role.ballot);
+    if (role.role != StreamRole::kCoordinator || place < newest_.place) continue;
+    newest_ = {place, by_world(stream.borrowed_before())};
+    if (lent_ > newest_.borrowed_before + kLendingSlackNs) fail(fmt::format("{} does not know what was lent", node.id));
+  }
+  if (!stream.serves(clock)) return;
+  const TimeNs since = by_world(stream.lend(clock));
+  if (std::pair(epoch, stream.ballot()) < newest_.place && since > newest_.borrowed_before + kLendingSlackNs) {
+    fail(fmt::format("{} lends what its successor does not know of", node.id));
+  }
+  lent_ = std::max(lent_, since);
 }
 
 void StreamWorld::apply(std::size_t index) {

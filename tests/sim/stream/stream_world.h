@@ -75,6 +75,10 @@ class StreamWorld {
     std::vector<DecidedEntry> unapplied;
     std::map<std::uint64_t, Read> reads;
   };
+  struct Successor {
+    std::pair<std::uint32_t, Ballot> place;  // epoch, ballot
+    TimeNs borrowed_before = 0;              // by the world's clock
+  };
   struct Event {
     TimeNs at = 0;
     std::uint64_t number = 0;
@@ -105,6 +109,7 @@ class StreamWorld {
   TimeNs clock_of(const Node& node) const;
   void with(std::size_t index, std::uint32_t epoch, const std::function<void(Stream&, TimeNs)>& input);
   void carry_out(std::size_t index, std::uint32_t epoch);
+  void check_lending(const Node& node, std::uint32_t epoch, const StreamOutput& out);
   void apply(std::size_t index);
   void check_read(Node& node, const AnsweredRead& read);
   void send(std::size_t from, Outgoing outgoing);
@@ -168,6 +173,8 @@ class StreamWorld {
   std::uint64_t values_ = 0;
   std::uint64_t tags_ = 0;
   Instance acknowledged_ = 0;  // the highest that any client knows of
+  Successor newest_;           // of all coordinators
+  TimeNs lent_ = 0;            // the latest time from which something lent counts
   std::string violation_;
   std::string trace_;
 };

@@ -17,9 +17,9 @@ class DirectoryTest : public testing::Test {
  protected:
   void SetUp() override { start({}); }
 
-  void start(std::vector<SessionId> live) {
+  void start(std::vector<SessionId> live, TimeNs election_took = 0) {
     directory_ = std::make_unique<Directory>(kGroup, timing_);
-    directory_->begin_recovery(now_, {.round = 5, .node = 1}, live);
+    directory_->begin_recovery(now_, {.round = 5, .node = 1}, live, now_ - election_took);
   }
   void open_all() {
     for (SessionId session : {kAnn, kBob, kCid}) directory_->session_opened(session);
@@ -220,6 +220,34 @@ TEST_F(DirectoryTest, SilentSessionIsExpiredInTheLogBeforeAnybodyGetsItsBlocks) 
   EXPECT_FALSE(directory_->recovered());
   directory_->session_expired(now_, kAnn);
   EXPECT_EQ(take<wire::Granted>().at(0).session, kBob);
+}
+
+TEST_F(DirectoryTest, WhatTheElectionTookIsNotWaitedForOnceMore) {
+  now_ += ms_to_ns(10'000);
+  const TimeNs lease = ms_to_ns(timing_.agent_lease_ms);
+  start({kAnn}, lease / 4);
+  now_ += lease - lease / 4;
+  directory_->tick(now_);
+  take<wire::Reregister>();
+  EXPECT_TRUE(expired_.empty()) << "clocks may differ";
+  now_ += lease / 100;
+  directory_->tick(now_);
+  take<wire::Reregister>();
+  EXPECT_EQ(expired_, std::vector{kAnn});
+}
+
+TEST_F(DirectoryTest, AfterALongElectionSessionsStillHaveTimeToAnswer) {
+  now_ += ms_to_ns(10'000);
+  const TimeNs lease = ms_to_ns(timing_.agent_lease_ms);
+  start({kAnn}, 5 * lease);
+  now_ += lease / 2 - 1;
+  directory_->tick(now_);
+  take<wire::Reregister>();
+  EXPECT_TRUE(expired_.empty());
+  now_ += 1;
+  directory_->tick(now_);
+  take<wire::Reregister>();
+  EXPECT_EQ(expired_, std::vector{kAnn});
 }
 
 TEST_F(DirectoryTest, ContradictingHoldingsEndTheLaterSession) {

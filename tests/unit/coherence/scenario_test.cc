@@ -55,7 +55,7 @@ class Scenario {
       directory_ = std::make_unique<Directory>(kGroup, timing_);
       std::vector<SessionId> live;
       for (const auto& [session, agent] : sessions_) live.push_back(session);
-      directory_->begin_recovery(now_, ballot, live);
+      directory_->begin_recovery(now_, ballot, live, now_);
       flush();
     } else if (command == "session") {
       SessionId session = 0;

@@ -135,6 +135,34 @@ TEST_F(AcceptorTest, ReleasedLeaseDoesNotBind) {
   EXPECT_TRUE(prepare(kSecond, 0, kFirst));
 }
 
+TEST_F(AcceptorTest, PromiseTellsForHowLongNoLeaseWasGrantedToOthers) {
+  accept(kFirst, 1, {"a"});
+  now_ += kLease + 5;
+  EXPECT_EQ(prepare(kSecond)->quiet_ns, kLease + 5);
+  now_ += 2;
+  EXPECT_EQ(prepare(kSecond)->quiet_ns, kLease + 7) << "a repeated promise";
+}
+
+TEST_F(AcceptorTest, NobodyKnowsWhatTheEpochBeforeHasGranted) {
+  now_ += 10 * kLease;
+  EXPECT_EQ(prepare(kFirst)->quiet_ns, 0);
+}
+
+TEST_F(AcceptorTest, LoansOfACoordinatorCountLikeLeases) {
+  prepare(kFirst);
+  now_ += kLease;
+  acceptor_.lent(now_);
+  now_ += 3;
+  EXPECT_EQ(prepare(kSecond)->quiet_ns, 3);
+}
+
+TEST_F(AcceptorTest, AMemberThatWasStartedAgainMayHaveGrantedALeaseJustBefore) {
+  acceptor_.recover({.promised = kFirst, .base = 0, .entries = {}, .decided = 0, .applied = 0});
+  acceptor_.grant_again(now_);
+  now_ += kLease;
+  EXPECT_EQ(prepare(kSecond)->quiet_ns, kLease);
+}
+
 TEST_F(AcceptorTest, RepeatedPromiseGrantsNoLease) {
   const auto first = prepare(kFirst);
   ASSERT_TRUE(first);
@@ -185,7 +213,7 @@ TEST_F(AcceptorTest, EndTeachesWhatIsMissing) {
   wire::Ended ended{{}, kSecond, 2, {}, 3};
   ended.entries.push_back({kSecond, wire::EntryKind::kCommand, Buffer::copy_of("b"), {}});
   ended.entries.push_back({kSecond, wire::EntryKind::kStop, Buffer::copy_of("stop"), {}});
-  EXPECT_TRUE(acceptor_.learn_end(ended));
+  EXPECT_TRUE(acceptor_.learn_end(now_, ended));
   EXPECT_EQ(acceptor_.decided(), 3U);
   EXPECT_EQ(held(2), "b");
   EXPECT_EQ(acceptor_.promised(), kSecond);
@@ -194,7 +222,7 @@ TEST_F(AcceptorTest, EndTeachesWhatIsMissing) {
 TEST_F(AcceptorTest, EndWithAGapTeachesNothing) {
   wire::Ended ended{{}, kSecond, 3, {}, 3};
   ended.entries.push_back({kSecond, wire::EntryKind::kStop, Buffer::copy_of("stop"), {}});
-  EXPECT_FALSE(acceptor_.learn_end(ended));
+  EXPECT_FALSE(acceptor_.learn_end(now_, ended));
   EXPECT_EQ(acceptor_.decided(), 0U);
 }
 

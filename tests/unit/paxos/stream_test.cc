@@ -96,6 +96,32 @@ TEST(Stream, SurvivorsElectAnotherCoordinatorAndLoseNothing) {
   EXPECT_FALSE(cluster[1].is_coordinator());
 }
 
+TEST(Stream, SuccessorKnowsWhenTheLastLoanBeganHoweverLongItsElectionTook) {
+  StreamCluster cluster(StreamCluster::three());
+  cluster.start();
+  cluster.run(200);
+  const TimeNs lent = cluster[1].lend(cluster.now());
+  EXPECT_GT(lent, cluster.now() - ms_to_ns(Timing{}.heartbeat_ms + 1));
+  const TimeNs cut_at = cluster.now();
+  cluster.cut(1);
+  cluster.run(1500);
+  Stream& successor = cluster[2].is_coordinator() ? cluster[2] : cluster[3];
+  ASSERT_TRUE(successor.is_coordinator());
+  EXPECT_GE(successor.borrowed_before(), lent);
+  EXPECT_LT(successor.borrowed_before(), cut_at + ms_to_ns(10));
+}
+
+TEST(Stream, SuccessorByTransferKnowsOfLoansUntilThen) {
+  StreamCluster cluster(StreamCluster::three());
+  cluster.start();
+  cluster.run(200);
+  const TimeNs lent = cluster[1].lend(cluster.now());
+  ASSERT_TRUE(cluster[1].transfer(cluster.now(), 2));
+  cluster.settle();
+  ASSERT_TRUE(cluster[2].is_coordinator());
+  EXPECT_GE(cluster[2].borrowed_before(), lent);
+}
+
 TEST(Stream, LeaseEndsWithoutAQuorumAndServingWithIt) {
   StreamCluster cluster(StreamCluster::three());
   cluster.start();

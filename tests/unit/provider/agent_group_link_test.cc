@@ -62,6 +62,7 @@ class Link : public GroupLinkEvents {
       owner.sent.emplace_back(to, std::get<wire::GroupMessage>(std::move(message)));
     }
     void reply(PeerId, wire::Message) override {}
+    std::string user_of(PeerId) const override { return {}; }
     LocalReplica* replica(GroupId) override { return nullptr; }
     Link& owner;
   };
@@ -191,7 +192,7 @@ TEST_F(GroupLinkTest, LeaseCountsFromWhenTheRenewalWasSent) {
   link.pass(2 * world.timing.agent_lease_ms);
   ASSERT_NE(link->session(), 0U);
   EXPECT_FALSE(link->lease_holds());
-  const TimeNs sent_at = link.now - ms_to_ns(900);
+  const TimeNs sent_at = link.now - ms_to_ns(world.timing.agent_lease_ms) * 9 / 10;
   const wire::SessionRenewed late{.group = kRootGroup,
                                   .session = link->session(),
                                   .sent_at = sent_at,

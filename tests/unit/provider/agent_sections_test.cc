@@ -448,6 +448,47 @@ TEST_F(Section, TooManyRequestsAtOnceAreRefused) {
   EXPECT_EQ(world.answer(108).code, Code::kLimit);
 }
 
+TEST_F(Section, OneKeyGetsSoManyClientsAndOthersAreStillServed) {
+  world.limits.user_clients_max = 2;
+  world.restart_agent();
+  for (const PeerId peer : {101, 102, 103}) world.users[peer] = "mallory";
+  world.users[104] = "alice";
+  for (const PeerId peer : {101, 102, 103, 104}) world.hello(peer);
+  ASSERT_GE(world.welcomes.size(), 4U);
+  const auto code = [&](std::size_t from_end) {
+    return (world.welcomes.end() - static_cast<std::ptrdiff_t>(from_end))->code;
+  };
+  EXPECT_EQ(code(3), Code::kOk);
+  EXPECT_EQ(code(2), Code::kLimit) << "the third one of mallory";
+  EXPECT_EQ(code(1), Code::kOk) << "alice";
+  // Who is gone makes room, and not before.
+  world.pass(world.timing.client_lease_ms + 500);
+  world.hello(103);
+  EXPECT_EQ(code(1), Code::kOk);
+}
+
+TEST_F(Section, ChangesOfOneKeysClientsAreLimitedTogether) {
+  world.limits.user_bytes_max = 3000;
+  world.restart_agent();
+  world.beating = {101, 102, 103};
+  for (const PeerId peer : {101, 102}) world.users[peer] = "mallory";
+  for (const PeerId peer : {101, 102, 103}) world.hello(peer);
+  group().silent = true;
+  const wire::WriteRequest write{.block = block, .offset = 0, .data = Buffer::copy_of(std::string(2000, 'x'))};
+  world.ask_as(1, write, 5000, 101);
+  world.ask_as(1, write, 5000, 102);
+  world.ask_as(1, write, 5000, 103);
+  EXPECT_EQ(world.answered(1, 101), 0U);
+  EXPECT_EQ(world.answer(1, 102).code, Code::kLimit);
+  EXPECT_EQ(world.answered(1, 103), 0U);
+  group().silent = false;
+  world.pass(3000);
+  EXPECT_EQ(world.answer(1, 101).code, Code::kOk);
+  world.ask_as(2, write, 5000, 102);
+  world.pass(1000);
+  EXPECT_EQ(world.answer(2, 102).code, Code::kOk);
+}
+
 TEST_F(Section, UnansweredClientIsToldToIntroduceItself) {
   world.ask(wire::StatRequest{.block = block}, 5000, 12345);
   ASSERT_FALSE(world.agent_beats.empty());

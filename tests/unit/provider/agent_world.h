@@ -129,10 +129,12 @@ class AgentWorld : public AgentHost {
   std::vector<NodeId> managers() const override { return {1}; }
   void send(NodeId to, wire::Message message) override;
   void reply(PeerId to, wire::Message message) override;
+  std::string user_of(PeerId peer) const override { return users.contains(peer) ? users.at(peer) : std::string(); }
   LocalReplica* replica(GroupId group) override;
 
   Timing timing;
   AgentLimits limits;
+  std::map<PeerId, std::string> users;  // a client's connection has the client's number
   std::unique_ptr<Agent> agent;
   std::vector<std::uint64_t> beating{kClient};
   std::vector<wire::ClientWelcome> welcomes;

@@ -25,8 +25,12 @@ class Acceptor {
   void keep_on_disk() { kept_on_disk_ = true; }
   // Into one that nothing else has touched.
   void recover(HardState state);
-  // What it had granted before a restart is not known any more: the coordinator it followed may count on it for a whole lease.
-  void grant_again(TimeNs now) { lease_ = {promised_, now, now + lease_ns_}; }
+  // What it had granted before a restart is not known any more: the coordinator it followed may count on it for a whole lease, and others
+  // may have until just now.
+  void grant_again(TimeNs now) {
+    others_granted_ = now;
+    lease_ = {promised_, now, now + lease_ns_};
+  }
 
   // Adds what has changed since the last call; true if anything has.
   bool take_unkept(Persist& persist);

@@ -163,6 +163,13 @@ TEST_F(AcceptorTest, AMemberThatWasStartedAgainMayHaveGrantedALeaseJustBefore) {
   EXPECT_EQ(prepare(kSecond)->quiet_ns, kLease);
 }
 
+TEST_F(AcceptorTest, AMemberThatPromisedBeforeItWasStartedAgainNoLongerKnowsWhatItGrantedToOthers) {
+  acceptor_.recover({.promised = kFirst, .base = 0, .entries = {}, .decided = 0, .applied = 0});
+  acceptor_.grant_again(now_);
+  now_ += 7;
+  EXPECT_EQ(prepare(kFirst)->quiet_ns, 7) << "a repeated promise of the life before";
+}
+
 TEST_F(AcceptorTest, RepeatedPromiseGrantsNoLease) {
   const auto first = prepare(kFirst);
   ASSERT_TRUE(first);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "apps/hdf5/flat_cbor.h"
 #include "juxmem/wire/limits.h"
 
 namespace juxmem {
@@ -15,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kFormat = "juxmem-dataset-1";
+constexpr std::size_t kNestedMax = 4;  // document, list of attributes, attribute, shape
 
 json bytes_to_json(std::span<const std::byte> bytes) {
   const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -123,8 +125,9 @@ Result<std::vector<std::byte>> encode_meta(const DatasetMeta& meta) {
 
 Result<DatasetMeta> decode_meta(std::span<const std::byte> bytes) {
   const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  const json document = json::from_cbor(first, first + bytes.size(), true, false);
-  if (document.is_discarded() || !document.is_object() || document.value("format", "") != kFormat) {
+  const json document = is_flat_cbor(bytes, kNestedMax) ? json::from_cbor(first, first + bytes.size(), true, false) : json();
+  const auto format = document.is_object() ? document.find("format") : document.end();
+  if (format == document.end() || *format != kFormat) {
     return fail(Code::kInvalid, "the block does not hold an imported dataset");
   }
   try {

@@ -221,6 +221,7 @@ class Daemon {
     options.managers = options_.join;
     if (options.managers.empty()) options.managers.push_back(options.address);
     options.timing = options_.timing;
+    if (options_.manager && options_.join.empty() && options_.listen.ends_with(":0")) options.timing.listen_ms = 0;
     options.agent = options_.limits;
     options.tell = log_notice;
     options.network_counts = [env = env_.get()] {

@@ -75,6 +75,8 @@ constexpr std::array kTimingFields = {
     TimingField{"client-lease-ms", &Timing::client_lease_ms, "a client silent for so long is dead"},
     TimingField{"report-ms", &Timing::report_ms, "a provider's sign of life to the managers"},
     TimingField{"provider-dead-ms", &Timing::provider_dead_ms, "a provider silent for so long is down"},
+    TimingField{"listen-ms", &Timing::listen_ms,
+                "how long managers that know of no grid listen for one before they begin it; 0: not at all"},
     TimingField{"heal-after-ms", &Timing::heal_after_ms, "a provider down for so long is replaced in its groups"},
 };
 

@@ -17,6 +17,12 @@ bool has_duplicates(const std::vector<NodeId>& nodes) {
   return std::set<NodeId>(nodes.begin(), nodes.end()).size() != nodes.size();
 }
 
+// An only manager and the one that is to follow it: the latter is to be alone in the epoch after (group_moves.cc).
+bool is_shared_on_the_way(const wire::CatalogGroup& group, const std::vector<NodeId>& members) {
+  return group.group == kRootGroup && group.members.size() == 1 && members.size() == 2 &&
+         contains(members, group.members.front());
+}
+
 }  // namespace
 
 // Where the group's memory is reserved.
@@ -80,13 +86,16 @@ wire::Reply Catalog::group_moved(Instance instance, const wire::GroupMoved& comm
   wire::CatalogGroup& group = *found;
   if (command.epoch <= group.epoch) return {};
   const std::vector<NodeId> holders = holders_of(group);
-  const bool intended = command.members.size() == group.members.size() && !has_duplicates(command.members) &&
+  const bool is_shared = is_shared_on_the_way(group, command.members);
+  const bool fits = is_shared || command.members.size() == (is_only_seat_shared(group) ? 1 : group.members.size());
+  const bool intended = fits && !has_duplicates(command.members) &&
                         std::ranges::all_of(command.members, [&](NodeId node) { return contains(holders, node); });
   if (!intended)
     return refusal(Code::kInvalid, fmt::format("nobody intended group {} to have these members", command.group));
+  group.next.clear();
+  if (is_shared) group.next.push_back(command.members[command.members.front() == group.members.front() ? 1 : 0]);
   group.epoch = command.epoch;
   group.members = command.members;
-  group.next.clear();
   group.held.clear();
   group.asked = false;
   settle_vacancies(group);

@@ -25,13 +25,14 @@ std::uint64_t Bootstrap::digest_of_list(const std::vector<std::string>& addresse
 }
 
 Bootstrap::Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation,
-                     bool stored, std::uint64_t begun)
+                     bool stored, std::uint64_t begun, bool listens)
     : addresses_(std::move(addresses)),
       list_digest_(digest_of_list(addresses_)),
       self_(number_of(addresses_, own_address)),
       incarnation_(incarnation),
       stored_(stored),
       begun_(begun),
+      listens_(listens),
       members_(addresses_.size(), 0),
       told_(addresses_.size()) {
   JUXMEM_CHECK(self_ != 0 && incarnation_ != 0);
@@ -47,6 +48,10 @@ wire::ManagerHello Bootstrap::own_hello(bool answer_wanted) const {
   hello.list_digest = list_digest_;
   hello.established = stage_ != Stage::kMeeting;
   hello.members = members_;
+  if (listens_ && stage_ == Stage::kMeeting) {
+    hello.members.assign(members_.size(), 0);
+    hello.members[self_ - 1] = incarnation_;
+  }
   hello.answer_wanted = answer_wanted;
   hello.stored = stored_;
   if (stored_ && stage_ != Stage::kMeeting) hello.grid = stage_ == Stage::kReplaced ? told_grid_ : grid();
@@ -111,7 +116,20 @@ void Bootstrap::learn(NodeId other, const wire::ManagerHello& hello) {
   establish_if_all_agree();
 }
 
+void Bootstrap::listen(bool listens) {
+  listens_ = listens;
+  if (stage_ == Stage::kMeeting) establish_if_all_agree();
+}
+
+// Who asks this one takes part in nothing either.
+void Bootstrap::give_up() {
+  members_.assign(members_.size(), 0);
+  members_[self_ - 1] = incarnation_;
+  stage_ = Stage::kReplaced;
+}
+
 void Bootstrap::establish_if_all_agree() {
+  if (listens_) return;
   for (std::size_t i = 0; i < members_.size(); ++i) {
     if (i + 1 != self_ && told_[i] != members_) return;
   }

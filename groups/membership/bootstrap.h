@@ -24,6 +24,8 @@ namespace juxmem {
 //   majorities established, unless a majority lost its memory. B4 managers with data folders never meet again: they go on from there.
 //   Who asks one of them takes part if it was about to establish just that grid, or goes on from what it had begun, and has been
 //   replaced otherwise. B5 who had only begun a grid begins another one with all others, of whom then nobody has accepted anything in the former.
+//   B6 a manager that listens whether there is a grid already (former_grid.h) tells nobody's incarnation but its own: so nobody
+//   establishes itself with it.
 // Ownership: a value.
 // Failure: kReplaced: the established managers count on a former life of this one. problem() names what people must mend.
 class Bootstrap {
@@ -32,8 +34,9 @@ class Bootstrap {
 
   // `addresses` sorted, without duplicates; `own_address` among them; `incarnation` not 0. `stored`: this manager has a data folder.
   // `begun`: the grid that a former life of this manager had begun to make, of which its folder has promises at most; 0: none.
+  // `listens`: see listen().
   Bootstrap(std::vector<std::string> addresses, const std::string& own_address, std::uint64_t incarnation,
-            bool stored = false, std::uint64_t begun = 0);
+            bool stored = false, std::uint64_t begun = 0, bool listens = false);
 
   // The number of the manager that listens at `address`: 1..n, 0 if none does. `addresses` sorted.
   static NodeId number_of(const std::vector<std::string>& addresses, const std::string& address);
@@ -42,6 +45,16 @@ class Bootstrap {
   // Takes in what another manager said. The answer, if one is due, goes to it.
   std::optional<wire::ManagerHello> on_hello(const wire::ManagerHello& hello);
 
+  // While it listens it begins nothing, nor do the others; it still learns of a grid that is there.
+  void listen(bool listens);
+  bool listens() const { return listens_; }
+  // There is a grid, whose managers are others by now.
+  void give_up();
+  // Not one that this manager is about to make or goes on with.
+  bool is_other_grid(std::uint64_t grid) const { return grid != 0 && grid != begun_ && grid != this->grid(); }
+
+  // What to ask somebody who may belong to a grid.
+  wire::ManagerHello question() const { return own_hello(true); }
   // What to say to which address while meeting; empty otherwise.
   std::vector<std::pair<std::string, wire::ManagerHello>> hellos() const;
 
@@ -70,6 +83,7 @@ class Bootstrap {
   std::uint64_t incarnation_ = 0;
   bool stored_ = false;
   std::uint64_t begun_ = 0;
+  bool listens_ = false;
   bool goes_on_ = false;
   std::uint64_t told_grid_ = 0;  // by somebody who was established
   Stage stage_ = Stage::kMeeting;

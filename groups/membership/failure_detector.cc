@@ -52,6 +52,14 @@ std::vector<wire::ProviderState> FailureDetector::tick(TimeNs now,
   return proposals;
 }
 
+std::vector<NodeId> FailureDetector::silent(TimeNs now, TimeNs for_ns) const {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, watched] : watched_) {
+    if (now - watched.progressed_at >= for_ns) nodes.push_back(node);
+  }
+  return nodes;
+}
+
 std::uint64_t FailureDetector::used_bytes(NodeId node) const {
   const auto found = watched_.find(node);
   return found == watched_.end() ? 0 : found->second.used_bytes;

@@ -32,6 +32,8 @@ class FailureDetector {
   // What to propose, in the order of the numbers. A proposal comes again if the catalog has not followed after a while.
   std::vector<wire::ProviderState> tick(TimeNs now, const std::map<NodeId, wire::CatalogProvider>& providers);
 
+  // Those that have shown no progress for so long.
+  std::vector<NodeId> silent(TimeNs now, TimeNs for_ns) const;
   // The last report's figure; 0 if there was none.
   std::uint64_t used_bytes(NodeId node) const;
 

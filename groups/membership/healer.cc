@@ -125,8 +125,7 @@ std::vector<wire::MoveGroup> Healer::tick(TimeNs now, const Providers& providers
   std::vector<wire::MoveGroup> proposals;
   // Managers that have met and never joined must be able to: later managers do not know them.
   const bool all_have_joined = std::ranges::all_of(root.members, [&](NodeId node) { return providers.contains(node); });
-  // An only manager keeps its seat: should the next one end before it remembers that it is one, nobody would.
-  if (all_have_joined && (root.members.size() > 1 || !root.next.empty())) {
+  if (all_have_joined && !is_only_seat_shared(root)) {
     const auto replace = [&] { return managers_without(provider_rows, group_rows, root, lost_now); };
     if (auto move = look_at(now, providers, root, lost_now, moves, replace)) proposals.push_back(std::move(*move));
   }

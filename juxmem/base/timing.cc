@@ -29,6 +29,9 @@ Status Timing::check() const {
   if (disk_late_ms <= 0 || disk_late_ms > stall_ms) {
     return fail(Code::kInvalid, "disk_late_ms must be positive and at most stall_ms");
   }
+  if (listen_ms != 0 && listen_ms < 2 * report_ms) {
+    return fail(Code::kInvalid, "listen_ms must be 0 or at least twice report_ms");
+  }
   if (heal_after_ms <= 0) return fail(Code::kInvalid, "heal_after_ms must be positive");
   if (election_spread_ms <= 0 || retransmit_ms <= 0 || notice_ms <= 0 || stall_ms <= 0 || transfer_ms <= 0 ||
       resend_ms <= 0 || recall_ms <= 0 || quota_settle_ms <= 0 || agent_silent_ms <= 0 || call_limit_ms <= 0 ||

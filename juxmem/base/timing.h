@@ -31,10 +31,11 @@ struct Timing {
   std::int64_t client_lease_ms = 1500;   // a silent client is dead
   std::int64_t report_ms = 250;          // provider to the root's coordinator
   std::int64_t provider_dead_ms = 2000;  // a silent provider is down
-  std::int64_t heal_after_ms = 10'000;   // a provider that was called down for so long is replaced in its groups
-  std::int64_t resend_ms = 150;          // agent asks a coordinator again; grows to four times
-  std::int64_t recall_ms = 200;          // coordinator recalls again
-  std::int64_t agent_silent_ms = 1000;   // client gives an unanswering agent up
+  std::int64_t listen_ms = 500;  // managers that know of no grid listen so long for one before they begin it; 0: not at all
+  std::int64_t heal_after_ms = 10'000;    // a provider that was called down for so long is replaced in its groups
+  std::int64_t resend_ms = 150;           // agent asks a coordinator again; grows to four times
+  std::int64_t recall_ms = 200;           // coordinator recalls again
+  std::int64_t agent_silent_ms = 1000;    // client gives an unanswering agent up
   std::int64_t quota_settle_ms = 10'000;  // memory reserved for a group that it never got goes back
   std::int64_t call_limit_ms = 30'000;    // limit of calls that were given none
   std::uint64_t digest_every = 1024;      // entries between two digests in the log

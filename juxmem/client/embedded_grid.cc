@@ -144,6 +144,7 @@ class EmbeddedLoop final : public ClientLoop {
     options.capacity_bytes = capacity_bytes;
     options.manager = true;
     options.managers = {kEmbeddedAddress};
+    options.timing.listen_ms = 0;  // nobody else knows of it
     provider_ = std::make_unique<Provider>(provider_env_, std::move(options));
     provider_env_.attach(*provider_);
     start_thread();

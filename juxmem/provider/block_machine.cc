@@ -85,6 +85,7 @@ BlockMachine::BlockMachine(GroupId group, PageArena& arena, const BlockLimits& l
 
 BlockMachine::~BlockMachine() {
   for (const auto& [slot, block] : blocks_.rows()) arena_.free(block.extent);
+  for (const auto& [slot, extent] : former_) arena_.free(extent);
 }
 
 // ---- commands ---------------------------------------------------------------------------------------------------

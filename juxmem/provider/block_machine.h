@@ -91,6 +91,8 @@ class BlockMachine final : public StateMachine {
   bool read_state(SnapshotNumber number, wire::SnapshotCursor& cursor, wire::SnapshotFiller& filler) const override;
   std::uint32_t percent_read(SnapshotNumber number, const wire::SnapshotCursor& cursor) const override;
   bool keeps_too_much(std::uint64_t session_bytes) const override;
+  bool takes_changes() const override { return true; }
+  void begin_state_changes() override;
   Status restore_state(const wire::SnapshotPiece& piece) override;
   Status check_restored() const override;
 
@@ -163,6 +165,8 @@ class BlockMachine final : public StateMachine {
   static bool read_part(const Section& section, const StagedPart& part, wire::SnapshotCursor& cursor,
                         wire::SnapshotFiller& filler);
   Status restore_block(const wire::BlockRow& row, Instance at);
+  Result<Extent> extent_for(std::uint64_t slot, std::uint64_t pages);
+  void free_former_before(std::uint64_t slot);
   Status restore_pages(const wire::PagesRow& row);
   Status restore_staged(const wire::StagedRow& row);
 
@@ -173,7 +177,8 @@ class BlockMachine final : public StateMachine {
   PageSnapshots pages_;
   std::map<SnapshotNumber, Head> heads_;       // of open snapshots
   std::optional<wire::StagedRow> unfinished_;  // while a snapshot is restored: a part that comes in pieces,
-  std::uint64_t restored_used_bytes_ = 0;      // and how much the blocks must be in the end
+  std::uint64_t restored_used_bytes_ = 0;      // and how much the blocks must be in the end,
+  std::map<std::uint64_t, Extent> former_;     // and blocks that were there, by slot, with their pages
   SnapshotMap<std::uint64_t, Block> blocks_;   // by slot
   std::map<std::pair<std::uint64_t, std::uint64_t>, BlockId> by_token_;  // (owner, token) of blocks that have one
   SnapshotMap<SectionKey, Section> sections_;

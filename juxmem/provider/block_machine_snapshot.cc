@@ -108,8 +108,8 @@ bool BlockMachine::read_blocks(SnapshotNumber number, wire::SnapshotCursor& curs
 
 bool BlockMachine::read_pages_of(SnapshotNumber number, const Block& block, wire::SnapshotCursor& cursor,
                                  wire::SnapshotFiller& filler) const {
-  if (block.version == 0) return true;
-  // A page that is not written now was not written then.
+  if (block.version <= cursor.since) return true;
+  // A page that has not changed until now had not changed then.
   const std::span<const Version> now = arena_.versions(block.extent);
   wire::PagesRow run{.slot = cursor.first, .first_page = 0, .versions = {}, .data = {}};
   std::vector<std::byte> data;
@@ -125,8 +125,8 @@ bool BlockMachine::read_pages_of(SnapshotNumber number, const Block& block, wire
       return false;
     }
     --filler.left_pages;
-    const PageView view = now[page] == 0 ? PageView{} : pages_.page(number, block.extent, page);
-    if (view.version == 0) {
+    const PageView view = now[page] <= cursor.since ? PageView{} : pages_.page(number, block.extent, page);
+    if (view.version <= cursor.since) {
       end_run();
       continue;
     }
@@ -198,6 +198,35 @@ bool BlockMachine::read_part(const Section& section, const StagedPart& part, wir
 
 // ---- restoring -----------------------------------------------------------------------------------------------------------
 
+void BlockMachine::begin_state_changes() {
+  for (const auto& [slot, block] : blocks_.rows()) former_[slot] = block.extent;
+  blocks_ = {};
+  sections_ = {};
+  staging_.clear();
+  by_token_.clear();
+  unfinished_.reset();
+  heads_.clear();
+  used_bytes_ = blocks_digest_ = staged_digest_ = 0;
+}
+
+// Slots are never used twice, and rows come in their order: what was passed over is not there any more.
+void BlockMachine::free_former_before(std::uint64_t slot) {
+  while (!former_.empty() && former_.begin()->first < slot) {
+    arena_.free(former_.begin()->second);
+    former_.erase(former_.begin());
+  }
+}
+
+Result<Extent> BlockMachine::extent_for(std::uint64_t slot, std::uint64_t pages) {
+  free_former_before(slot);
+  const auto former = former_.find(slot);
+  if (former == former_.end()) return arena_.allocate(pages);
+  const Extent extent = former->second;
+  if (extent.pages != pages) return refuse("a block of another size than it had");
+  former_.erase(former);
+  return extent;
+}
+
 Status BlockMachine::restore_state(const wire::SnapshotPiece& piece) {
   if (piece.number == 0) {
     const wire::BlocksHead& head = piece.blocks_head;
@@ -216,6 +245,7 @@ Status BlockMachine::restore_state(const wire::SnapshotPiece& piece) {
   for (const wire::StagedRow& row : piece.staged) {
     if (Status taken = restore_staged(row); !taken) return taken;
   }
+  if (piece.last) free_former_before(next_slot_);
   return {};
 }
 
@@ -225,7 +255,7 @@ Status BlockMachine::restore_block(const wire::BlockRow& row, Instance at) {
     return refuse("a block that cannot come here");
   const std::uint64_t pages = pages_of(row.size_bytes);
   if (pages * kPageBytes > restored_used_bytes_ - used_bytes_) return refuse("more blocks than its sum of their sizes");
-  const Result<Extent> extent = arena_.allocate(pages);
+  const Result<Extent> extent = extent_for(row.slot, pages);
   if (!extent) return std::unexpected(extent.error());
   Block& block = blocks_.insert(row.slot, {});
   block.size_bytes = row.size_bytes;

@@ -23,6 +23,16 @@ std::uint32_t seat_is_vacant_until(const wire::CatalogGroup& row, NodeId node) {
   return seat == row.vacant.end() ? 0 : row.vacant_until[static_cast<std::size_t>(seat - row.vacant.begin())];
 }
 
+// The members of the next epoch. An intent that was given up has left memory reserved behind: an epoch with the same members brings it back.
+// An only manager that keeps the root on disk shares an epoch with the one that is to follow it: so it has the catalog until that one has
+// it on disk and has voted, and can give it again to one that ended before.
+std::vector<NodeId> wanted_members(const wire::CatalogGroup& row) {
+  if (row.next.empty()) return row.members;
+  const bool is_only_seat = row.group == kRootGroup && row.durability == Durability::kDisk && row.members.size() == 1;
+  if (!is_only_seat || row.next == row.members) return row.next;
+  return {row.members.front(), row.next.front()};
+}
+
 }  // namespace
 
 GroupMoves::GroupMoves(Outbox& outbox, const Timing& timing) : outbox_(outbox), timing_(timing) {}
@@ -54,8 +64,7 @@ GroupMoves::Verdict GroupMoves::look_at(TimeNs now, Replica& replica, const Cata
 }
 
 void GroupMoves::move(Replica& replica, const wire::CatalogGroup& row, const CatalogView& catalog) const {
-  // An intent that was given up has left memory reserved behind: an epoch with the same members brings it back.
-  const std::vector<NodeId>& wanted = row.next.empty() ? row.members : row.next;
+  const std::vector<NodeId> wanted = wanted_members(row);
   const StreamStatus status = replica.stream_status();
   std::vector<StreamMember> next;
   std::uint64_t able = 0;

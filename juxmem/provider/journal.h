@@ -59,7 +59,7 @@ class Journal final : private LogListener {
  public:
   static constexpr std::uint64_t kSegmentBytes = 8U << 20;
 
-  Journal(Disk& disk, const Clock& clock, JournalListener& listener, std::uint64_t segment_bytes = kSegmentBytes);
+  Journal(Disk& disk, const Clock& clock, JournalListener& listener, std::uint64_t segment_bytes);
   ~Journal() override;
 
   // `may_begin_anew`: a folder whose owner has never accepted anything, in no group, is nobody's for now; begun_identity() says who had begun.

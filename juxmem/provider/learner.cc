@@ -33,25 +33,29 @@ void Learner::start(TimeNs now) {
   fetch_anew(now);
 }
 
-// The old state's memory is needed for the new one.
+// What nobody keeps the log of any more comes as changes of the state that is there: so a group that goes on being written to is caught up with.
 void Learner::fetch_anew(TimeNs now) {
   is_following_ = false;
-  machine_.reset();
+  const Instance since = machine_ && machine_->takes_changes() ? machine_->applied() : 0;
   fetched_at_ = 0;
   fetch_.stop();
-  fetch_.want(now, 0);
+  fetch_.want(now, 0, since);
   tell_at_ = now;
+}
+
+// Without changes to it the old state only takes the new one's memory.
+void Learner::begin_state(const SnapshotFetch::Piece& piece) {
+  fetched_at_ = piece.at;
+  if (piece.since != 0) return machine_->begin_changes();
+  machine_.reset();
+  machine_ = make_machine_();
 }
 
 void Learner::on_snapshot(TimeNs now, NodeId from, wire::SnapshotReply reply) {
   if (is_following_ || end_) return;
   for (const SnapshotFetch::Piece& piece : fetch_.on_reply(now, from, std::move(reply))) {
     given_at_ = now;
-    if (piece.is_first) {
-      machine_.reset();
-      machine_ = make_machine_();
-      fetched_at_ = piece.at;
-    }
+    if (piece.is_first) begin_state(piece);
     if (machine_) take_in(now, piece);
   }
 }

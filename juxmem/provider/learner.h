@@ -23,7 +23,8 @@ namespace juxmem {
 // Thread safety: none; the provider's event loop.
 // Invariants: applies decided entries only, in order, each once; votes in nothing and promises nothing.
 // Ownership: owns the state until take_state().
-// Failure: a member that does not answer, or does not keep what is needed any more, is left for the next one; what is missing is fetched again.
+// Failure: a member that does not answer, or does not keep what is needed any more, is left for the next one; what is missing is fetched again, of a
+//   state that is there only the changes.
 //   It never gives up by itself.
 class Learner {
  public:
@@ -56,6 +57,7 @@ class Learner {
  private:
   NodeId server() const { return servers_[turn_ % servers_.size()]; }
   void fetch_anew(TimeNs now);
+  void begin_state(const SnapshotFetch::Piece& piece);
   void take_in(TimeNs now, const SnapshotFetch::Piece& piece);
   void ask(TimeNs now);
   void tell_position();

@@ -14,6 +14,7 @@
 #include "juxmem/base/types.h"
 #include "juxmem/env/env.h"
 #include "juxmem/provider/agent.h"
+#include "juxmem/provider/journal.h"
 #include "juxmem/provider/learner.h"
 #include "juxmem/provider/replica.h"
 
@@ -43,9 +44,9 @@ struct ProviderOptions {
   Timing timing;
   StreamLimits limits;  // of every group's log
   AgentLimits agent;
-  std::uint64_t log_segment_bytes = 8U << 20;     // with a data folder: its log grows by so much
-  std::function<void(const Notice&)> tell;        // may be empty; must not call back
-  std::function<NetworkCounts()> network_counts;  // may be empty
+  std::uint64_t log_segment_bytes = Journal::kSegmentBytes;  // with a data folder: its log grows by so much
+  std::function<void(const Notice&)> tell;                   // may be empty; must not call back
+  std::function<NetworkCounts()> network_counts;             // may be empty
 
   // Names what is missing or contradictory.
   Status check() const;

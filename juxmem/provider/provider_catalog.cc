@@ -10,45 +10,8 @@
 #include "juxmem/provider/provider_core.h"
 
 namespace juxmem {
-namespace {
 
-constexpr std::int64_t kMeetMs = 100;
-
-}  // namespace
-
-// ---- managers meet ------------------------------------------------------------------------------------------------------------
-
-void ProviderCore::meet(TimeNs time) {
-  if (bootstrap_->stage() != Bootstrap::Stage::kMeeting) {
-    take_part_as_manager();
-    return;
-  }
-  if (time < meet_at_) return;
-  meet_at_ = time + ms_to_ns(kMeetMs);
-  for (auto& [address, hello] : bootstrap_->hellos()) outbox_.to_address(address, wire::GroupMessage(std::move(hello)));
-}
-
-// The managers agree on who they are: from now on this one keeps its part of the root's log, as long as it has its seat.
-void ProviderCore::take_part_as_manager() {
-  if (membership_.has_begun() || bootstrap_->stage() != Bootstrap::Stage::kEstablished) return;
-  become(bootstrap_->self());
-  grid_ = bootstrap_->grid();
-  if (!begin_journal()) return;
-  StreamConfig config;
-  config.stream = StreamId{kRootGroup, 1};
-  config.self = self_;
-  for (NodeId node : first_managers()) config.members.push_back(StreamMember{node, 1});
-  config.preferred = 1;
-  config.timing = options_.timing;
-  config.seed = env_.random();
-  config.limits = options_.limits;
-  begin_replica(config, machine_maker(kRootGroup), journal_ ? Durability::kDisk : Durability::kMemory);
-  if (bootstrap_->goes_on()) bootstrap_.reset();  // as one that comes back from its folder: it does not know who met
-  begin_root_duties();
-  update_routes();
-  membership_.begin(self_, true);
-  say(Notice::Severity::kInfo, fmt::format("the managers have met; this is manager {} of {}", self_, contacts_.size()));
-}
+// ---- becoming somebody ----------------------------------------------------------------------------------------------------------
 
 // Providers that joined later know nothing of who met in the beginning: by then all who did have joined.
 void ProviderCore::begin_root_duties() {
@@ -62,13 +25,6 @@ void ProviderCore::end_root_duties() {
   root_duties_.reset();
   membership_.set_catalog_is_local(false);
   membership_.use_managers(managers());
-}
-
-void ProviderCore::come_back_as_provider() {
-  if (bootstrap_->stage() != Bootstrap::Stage::kReplaced || membership_.has_begun()) return;
-  membership_.begin(0, false);  // its data folder, if it has one, is a fresh one
-  say(Notice::Severity::kWarning,
-      "this manager was restarted: its memory of the catalog is gone, so it comes back as an ordinary provider");
 }
 
 void ProviderCore::become(NodeId node) {
@@ -171,7 +127,6 @@ void ProviderCore::take_seat_again() {
   const bool is_there = replicas_.contains(kRootGroup) || learners_.contains(kRootGroup);
   if (!is_seated || is_there || root.durability != Durability::kDisk || !is_disk_ready()) return;
   make_replica(root);
-  begin_root_duties();
 }
 
 bool ProviderCore::is_in_catalog() const {
@@ -213,6 +168,7 @@ void ProviderCore::host(GroupId group, std::unique_ptr<Replica> replica) {
   hosted.replica->on_storage(storage_);
   hosted.replica->tick();
   touched_.insert(group);
+  if (group == kRootGroup) begin_root_duties();
 }
 
 void ProviderCore::drop_replica(GroupId group) {
@@ -240,7 +196,6 @@ void ProviderCore::move_groups(TimeNs time) {
       const wire::CatalogGroup& row = *catalog_.group(group);
       if (is_vacant_here(row, row.epoch)) continue;
       make_replica(row);
-      if (group == kRootGroup) begin_root_duties();
     } else if (group != kRootGroup) {
       say(Notice::Severity::kInfo, fmt::format("group {} has moved on to other providers", group));
     }

@@ -107,8 +107,10 @@ void ProviderCore::say(Notice::Severity severity, std::string text) const {
 
 std::string ProviderCore::waiting_for() const {
   if (journal_ && (!journal_->is_known() || !recovering_.empty())) return "the data folder is being read";
-  if (bootstrap_ && bootstrap_->stage() == Bootstrap::Stage::kMeeting) {
+  if (is_meeting()) {
     if (!bootstrap_->problem().empty()) return bootstrap_->problem();
+    if (std::string problem = former_grid_->problem(now()); !problem.empty()) return problem;
+    if (bootstrap_->listens()) return "the managers listen whether there is a grid already";
     return fmt::format("all {} managers must be up once before the grid begins", contacts_.size());
   }
   if (!membership_.refusal().empty()) return "the managers refuse this provider: " + membership_.refusal();
@@ -207,7 +209,7 @@ void ProviderCore::wake_in_time() {
   if (!replica_ticks_.empty()) next = std::min(next, replica_ticks_.begin()->first);
   if (agent_) next = std::min(next, agent_->next_tick());
   if (root_duties_) next = std::min(next, root_duties_->next_tick());
-  if (bootstrap_ && bootstrap_->stage() == Bootstrap::Stage::kMeeting) next = std::min(next, meet_at_);
+  next = std::min(next, next_meeting());
   next = std::min(next, next_look_at_disk());
   if (next != kNever) env_.wake_at(next);
 }

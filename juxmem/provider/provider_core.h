@@ -12,6 +12,7 @@
 
 #include "groups/catalog_view.h"
 #include "groups/membership/bootstrap.h"
+#include "groups/membership/former_grid.h"
 #include "juxmem/provider/agent.h"
 #include "juxmem/provider/contact_file.h"
 #include "juxmem/provider/group_moves.h"
@@ -128,11 +129,21 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   // Managers that were started again speak before the catalog knows their new lives.
   bool is_later_life(const wire::CatalogProvider& row, std::uint64_t incarnation) const;
   void note_life(NodeId node, std::uint64_t incarnation);
+  bool is_root_member(NodeId node) const;
+  // A seat that its holder has forgotten.
+  std::optional<wire::ManagerList> seat_of(const wire::Join& request) const;
+  void take_forgotten_seat(const Sender& from, const wire::ManagerList& list);
   std::uint64_t present_life_of(const wire::CatalogProvider& row) const;
 
   // The way into the grid.
   void enter();
+  bool is_meeting() const;
+  void begin_meeting();
   void meet(TimeNs now);
+  TimeNs next_meeting() const;
+  void ask_for_grid(PeerId peer);
+  void on_former_grid(std::uint64_t grid, const std::string& provider);
+  void on_list_while_meeting(const Sender& from, const wire::ManagerList& list);
   void take_part_as_manager();
   void come_back_as_provider();
   void on_joined(const wire::Joined& joined);
@@ -185,6 +196,8 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   StatusDuties status_duties_;
   GroupMoves group_moves_;
   std::optional<Bootstrap> bootstrap_;     // at the first managers
+  std::optional<FormerGrid> former_grid_;  // with bootstrap_
+  std::set<PeerId> asked_;                 // which grid they belong to, while managers meet
   std::optional<RootDuties> root_duties_;  // at managers, as long as they are
   std::optional<PageArena> arena_;
   std::optional<Journal> journal_;  // with a data folder

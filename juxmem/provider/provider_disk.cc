@@ -105,8 +105,7 @@ void ProviderCore::enter() {
   }
   if (restored_.contains(kRootGroup)) return go_on_as_manager();
   if (!options_.manager || node != 0) return membership_.begin(node, false);
-  bootstrap_.emplace(contacts_, options_.address, options_.incarnation, journal_.has_value(), grid_begun());
-  meet(now());
+  begin_meeting();
 }
 
 // Its part of the root's log is in the folder: it is bound by it, and needs nobody's word for who the managers are.
@@ -119,7 +118,6 @@ void ProviderCore::go_on_as_manager() {
   config.limits = options_.limits;
   config.seed = env_.random();
   begin_replica(config, machine_maker(kRootGroup), Durability::kDisk);
-  begin_root_duties();
   update_routes();
   membership_.begin(self_, true);
   (void)catalog_.update(replicas_.at(kRootGroup).replica->catalog()->catalog().snapshot());
@@ -179,11 +177,62 @@ void ProviderCore::note_life(NodeId node, std::uint64_t incarnation) {
     lives_[node] = incarnation;
     return outbox_.set_route(node, contacts_[node - 1], incarnation);
   }
-  if (row == nullptr || row->store == 0 || !catalog_.is_manager(node)) return;
+  if (row == nullptr || row->store == 0 || !is_root_member(node)) return;
   std::uint64_t& life = lives_[node];
   if (life >= incarnation) return;
   life = incarnation;
   outbox_.set_route(node, row->address, life);
+}
+
+// As far as is known here: the catalog follows what the root has decided.
+bool ProviderCore::is_root_member(NodeId node) const {
+  const Replica* root = find_replica(kRootGroup);
+  return catalog_.is_manager(node) ||
+         (root != nullptr && std::ranges::find(root->members(), node, &StreamMember::node) != root->members().end());
+}
+
+// A later manager that ended before it had voted has nothing of the root in its folder, and where all members together are the only quorum
+// nobody can take it in before it votes. Should it have voted and forgotten it, all that this epoch has decided is here, too; and the next one
+// has not begun as long as no Stop was accepted here.
+std::optional<wire::ManagerList> ProviderCore::seat_of(const wire::Join& request) const {
+  const wire::JoinProvider& asker = request.provider;
+  const Replica* root = find_replica(kRootGroup);
+  const wire::CatalogProvider* row = catalog_.provider(asker.node);
+  const bool is_known = row != nullptr && asker.store != 0 && row->store == asker.store && request.grid == grid_ &&
+                        asker.incarnation > row->incarnation;
+  const bool has_forgotten = asker.whole && !asker.manager && !contains(asker.kept, kRootGroup);
+  if (root == nullptr || !is_known || !has_forgotten || !root->knows_all_without(asker.node)) return std::nullopt;
+  wire::ManagerList list;
+  list.grid = grid_;
+  list.provider = options_.name;
+  list.seat_epoch = root->epoch();
+  for (const StreamMember& member : root->members()) {
+    const wire::CatalogProvider* manager = catalog_.provider(member.node);
+    if (manager == nullptr) return std::nullopt;
+    list.nodes.push_back(member.node);
+    list.addresses.push_back(manager->address);
+  }
+  return list;
+}
+
+void ProviderCore::take_forgotten_seat(const Sender& from, const wire::ManagerList& list) {
+  const NodeId node = is_disk_ready() ? journal_->identity().node : 0;
+  const bool is_ours = node != 0 && list.grid == grid_ && contains(list.nodes, node) && contains(list.nodes, from.node);
+  if (list.seat_epoch == 0 || !is_ours || membership_.joined() || replicas_.contains(kRootGroup)) return;
+  become(node);
+  StreamConfig config;
+  config.self = self_;
+  config.stream = StreamId{kRootGroup, list.seat_epoch};
+  for (std::size_t i = 0; i < list.nodes.size(); ++i) {
+    config.members.push_back(stream_member(kRootGroup, list.nodes[i]));
+    if (list.nodes[i] != self_) outbox_.set_route(list.nodes[i], list.addresses[i], 0);
+  }
+  config.timing = options_.timing;
+  config.limits = options_.limits;
+  config.seed = env_.random();
+  begin_replica(config, machine_maker(kRootGroup), Durability::kDisk);
+  membership_.begin(self_, true);
+  say(Notice::Severity::kInfo, "this provider is to be a manager, as others remember");
 }
 
 // Of a first manager that has not joined yet; 0: any, or it is none.
@@ -196,7 +245,7 @@ std::uint64_t ProviderCore::first_life_of(NodeId node) const {
 
 // 0: any. A manager that has been started again may not know yet which lives of the others the catalog will name.
 std::uint64_t ProviderCore::present_life_of(const wire::CatalogProvider& row) const {
-  if (row.store == 0 || !catalog_.is_manager(row.node)) return row.incarnation;
+  if (row.store == 0 || !is_root_member(row.node)) return row.incarnation;
   const auto heard = lives_.find(row.node);
   if (heard != lives_.end()) return std::max(heard->second, row.incarnation);
   return root_duties_ ? 0 : row.incarnation;

@@ -10,7 +10,6 @@
 #include "juxmem/provider/provider_core.h"
 
 namespace juxmem {
-namespace {}  // namespace
 
 // To be in the next epoch what it is not now: a member, or one that votes again.
 bool ProviderCore::is_wanted_next(const wire::CatalogGroup& row) const {
@@ -65,10 +64,7 @@ void ProviderCore::drop_learners(TimeNs time) {
     if (is_member && !goes_on) to_replace.push_back(group);
     return !goes_on;
   });
-  for (GroupId group : to_replace) {
-    make_replica(*catalog_.group(group));
-    if (group == kRootGroup) begin_root_duties();
-  }
+  for (GroupId group : to_replace) make_replica(*catalog_.group(group));
   make_learners();
 }
 
@@ -101,9 +97,7 @@ void ProviderCore::become_member(GroupId group) {
   learners_.erase(found);
   const Durability durability = catalog_.group(group)->durability;
   begin_replica(config, machine_maker(group), durability, std::move(state));
-  if (group != kRootGroup) return;
-  begin_root_duties();
-  say(Notice::Severity::kInfo, "this provider is a manager now");
+  if (group == kRootGroup) say(Notice::Severity::kInfo, "this provider is a manager now");
 }
 
 }  // namespace juxmem

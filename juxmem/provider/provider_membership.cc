@@ -118,9 +118,11 @@ void Membership::tick(TimeNs now, std::uint64_t used_bytes, std::uint64_t catalo
     const bool is_known = catalog_version != 0;
     watch_at_ = now + ms_to_ns(is_known ? timing_.report_ms * kReportsPerWatch : timing_.resend_ms);
     const wire::GroupMessage watch(wire::WatchCatalog{.have = catalog_version});
-    if (const NodeId asked = next_manager(watches_); asked != 0) {
+    // Until it has the catalog it may take for managers who are none any more.
+    const bool asks_contact = !is_known && watches_ % 2 != 0;
+    if (const NodeId asked = next_manager(watches_); asked != 0 && !asks_contact) {
       outbox_.to_any_life(asked, watch);
-    } else if (const std::string* contact = next_contact(watches_)) {
+    } else if (const std::string* contact = next_contact(reports_)) {
       outbox_.to_address(*contact, watch);
     }
   }

@@ -30,6 +30,7 @@ bool ProviderCore::is_who_it_says(const wire::Packet& packet) const {
 void ProviderCore::on_packet(PeerId from, wire::Packet packet) {
   if (failure_ || !has_started_) return;
   ++stats_.packets;
+  if (packet.from != 0 && is_meeting()) ask_for_grid(from);
   if (!is_meant_for_us(packet) || !is_who_it_says(packet)) {
     ++stats_.stale_packets;
     return;
@@ -160,6 +161,8 @@ bool ProviderCore::receive_own(const Sender& from, const wire::GroupMessage& mes
           if (from.node != 0) on_watch(from, kind);
         } else if constexpr (std::is_same_v<T, wire::ManagerList>) {
           membership_.on_manager_list(now(), kind);
+          if (is_meeting()) on_list_while_meeting(from, kind);
+          if (kind.seat_epoch != 0) take_forgotten_seat(from, kind);
         } else if constexpr (std::is_same_v<T, wire::CatalogSnapshot>) {
           if (from.node != 0) on_snapshot(kind);
         } else if constexpr (std::is_same_v<T, wire::ReportGroup>) {
@@ -191,6 +194,9 @@ void ProviderCore::on_redirect(const Sender& from, const wire::Redirect& redirec
 
 wire::ManagerList ProviderCore::manager_list() const {
   wire::ManagerList list;
+  list.grid = membership_.joined() || root_duties_ ? grid_ : 0;
+  list.provider = options_.name;
+  list.keeps_root = root_duties_.has_value();
   if (root_duties_) list.coordinator = find_replica(kRootGroup)->coordinator();
   for (NodeId node : managers()) {
     const wire::CatalogProvider* row = catalog_.provider(node);
@@ -202,10 +208,12 @@ wire::ManagerList ProviderCore::manager_list() const {
 }
 
 void ProviderCore::on_join(const Sender& from, const wire::Join& request) {
+  if (is_meeting()) on_former_grid(request.grid, request.provider.name);
   if (root_duties_ && find_replica(kRootGroup)->leads()) {
     root_duties_->on_join(from.peer, request);
   } else if (from.peer != 0) {
-    reply(from.peer, wire::GroupMessage(manager_list()));
+    const std::optional<wire::ManagerList> seat = seat_of(request);
+    reply(from.peer, wire::GroupMessage(seat ? *seat : manager_list()));
   }
 }
 
@@ -216,19 +224,6 @@ void ProviderCore::on_watch(const Sender& from, const wire::WatchCatalog& reques
   } else if (catalog_.version() > request.have) {
     send(from.node, wire::GroupMessage(catalog_.snapshot()));
   }
-}
-
-void ProviderCore::on_hello(const Sender& from, const wire::ManagerHello& hello) {
-  if (!bootstrap_) {
-    const bool goes_on = root_duties_ && journal_ && from.peer != 0 && hello.answer_wanted && hello.incarnation != 0;
-    if (!goes_on) return refuse();
-    return reply(from.peer,
-                 wire::GroupMessage(Bootstrap::answer_of_stored(hello, options_.address, options_.incarnation, grid_)));
-  }
-  const auto answer = bootstrap_->on_hello(hello);
-  if (answer && from.peer != 0) reply(from.peer, wire::GroupMessage(*answer));
-  take_part_as_manager();
-  if (bootstrap_) come_back_as_provider();
 }
 
 void ProviderCore::on_status_request(const Sender& from, const wire::StatusRequest& request) {

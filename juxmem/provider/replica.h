@@ -39,6 +39,7 @@ struct ReplicaStats {
   std::uint64_t redirected = 0;        // not the coordinator
   std::uint64_t sessions_expired = 0;  // whose expiry this replica proposed
   std::uint64_t snapshots_installed = 0;
+  std::uint64_t changes_installed = 0;  // of them: those that brought only what had changed
   std::uint64_t snapshots_refused = 0;  // whose pieces did not make a state
 };
 
@@ -127,6 +128,8 @@ class Replica : public LocalReplica {
   bool learner_is_close(NodeId node) const;
   // Everybody can know by other means that this epoch has begun: who has not seen the end of the one before need not be taught it.
   void forget_former_epoch() { former_may_go_ = true; }
+  // All that this epoch has decided is here, and no end of it was accepted: what that member may have voted and forgotten does no harm.
+  bool knows_all_without(NodeId member) const;
   std::uint32_t epoch() const { return config_.stream.epoch; }
   const std::vector<StreamMember>& members() const { return config_.members; }  // of this epoch
   // The group goes on without this replica, from the epoch `next_epoch()`: all it still does is teach former members that lag.
@@ -214,10 +217,10 @@ class Replica : public LocalReplica {
   bool lacks_state() const { return config_.base == 0 && config_.stream.epoch > 1 && !installed_at_ && !was_restored_; }
   void use(std::unique_ptr<StateMachine> machine);
   void look_if_left_behind();
-  void begin_state();
+  bool begin_state(const SnapshotFetch::Piece& first);
   void take_in(const SnapshotFetch::Piece& piece);
   void refuse_snapshot(const Error& why);
-  void install(Instance at);
+  void install(const SnapshotFetch::Piece& last);
 
   // What is kept on disk (replica_disk.cc).
   void begin_log(std::unique_ptr<ReplicaLog> log);

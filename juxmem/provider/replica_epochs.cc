@@ -33,6 +33,18 @@ Status Replica::change_members(std::vector<StreamMember> members) {
   return stop ? Status{} : std::unexpected(stop.error());
 }
 
+// Of two members both must accept what is decided.
+bool Replica::knows_all_without(NodeId member) const {
+  const bool is_one_of_two = config_.members.size() == 2 && member != host_.self() &&
+                             std::ranges::find(config_.members, member, &StreamMember::node) != config_.members.end();
+  if (!is_one_of_two || stream_.has_ended() || !is_state_stable() || is_catching_up()) return false;
+  for (Instance i = stream_.decided() + 1; i <= stream_.last(); ++i) {
+    const wire::Entry* entry = stream_.entry_at(i);
+    if (entry != nullptr && entry->kind == wire::EntryKind::kStop) return false;
+  }
+  return true;
+}
+
 // The Stop is applied, so the state machine is where the next epoch begins. Whatever this node was in the old epoch has ended with it:
 // the stream has told the change of role before.
 void Replica::enter_next_epoch(const StreamEnd& end) {

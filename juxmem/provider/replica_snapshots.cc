@@ -35,13 +35,15 @@ void Replica::serve(NodeId from, const wire::ReadSnapshot& request) {
 
 // ---- getting -----------------------------------------------------------------------------------------------------------
 
-// Until the first piece has come the state is still whole: a later coordinator may have kept what this member lacks.
+// Until the first piece has come the state is still whole: a later coordinator may have kept what this member lacks. A state that is on its way comes
+// to its end also if the log does not reach back to it any more: the next one then only brings what has changed since.
 void Replica::look_if_left_behind() {
   const TimeNs now = host_.now();
   if (lacks_state() && !is_catching_up()) fetch_.want(now, 1);
-  if (stream_.is_left_behind()) {
+  if (stream_.is_left_behind() && !(fresh_ && machine_->takes_changes())) {
     const StreamStatus status = stream_.status(now);
-    fetch_.want(now, std::max(status.keep_from - 1, status.decided));
+    const Instance since = machine_->takes_changes() && !fresh_ ? machine_->applied() : 0;
+    fetch_.want(now, std::max(status.keep_from - 1, status.decided), since);
   } else if (is_catching_up() && !fresh_ && !lacks_state()) {
     fetch_.stop();
   }
@@ -49,25 +51,39 @@ void Replica::look_if_left_behind() {
 
 void Replica::serve(NodeId from, wire::SnapshotReply& reply) {
   for (const SnapshotFetch::Piece& piece : fetch_.on_reply(host_.now(), from, std::move(reply))) {
-    if (piece.is_first) begin_state();
+    if (piece.is_first && !begin_state(piece)) return;
     if (fresh_) take_in(piece);
   }
 }
 
-// The memory of the old blocks is needed for the new ones, and nobody may read them any more. The catalog stays until it is replaced:
-// others look at it.
-void Replica::begin_state() {
+// The memory of the old blocks is needed for the new ones, and nobody may read them any more; those that come as changes are changed. The
+// catalog stays until it is replaced: others look at it. False: this state is not newer than the one that is there.
+bool Replica::begin_state(const SnapshotFetch::Piece& first) {
+  const TimeNs now = host_.now();
+  if (first.since != 0 && !fresh_ && machine_->applied() > first.at) {
+    fetch_.want(now, machine_->applied());
+    return false;
+  }
   snapshots_.clear(*machine_);
   if (checkpointer_) checkpointer_->abandon();
-  stream_.await_snapshot(host_.now());
+  stream_.await_snapshot(now);
+  if (first.since != 0) {
+    if (!fresh_) {
+      fresh_ = std::move(machine_);
+      use(make_machine_());
+    }
+    fresh_->begin_changes();
+    return true;
+  }
   fresh_.reset();
   if (blocks_ != nullptr) use(make_machine_());
   fresh_ = make_machine_();
+  return true;
 }
 
 void Replica::take_in(const SnapshotFetch::Piece& piece) {
   if (const Status taken = fresh_->restore(piece.data); !taken) return refuse_snapshot(taken.error());
-  if (piece.is_last) install(piece.at);
+  if (piece.is_last) install(piece);
 }
 
 void Replica::refuse_snapshot(const Error& why) {
@@ -78,11 +94,13 @@ void Replica::refuse_snapshot(const Error& why) {
   fetch_.refuse(host_.now());
 }
 
-void Replica::install(Instance at) {
+void Replica::install(const SnapshotFetch::Piece& last) {
   const TimeNs now = host_.now();
+  const Instance at = last.at;
   if (fresh_->applied() != at) return refuse_snapshot({Code::kProtocol, "its last piece is missing"});
   if (!stream_.install_snapshot(now, at)) {
-    fetch_.want(now, at + 1);
+    fetch_.stop();
+    fetch_.want(now, at + 1, fresh_->takes_changes() ? at : 0);
     return;
   }
   if (checkpointer_) checkpointer_->abandon();
@@ -91,6 +109,7 @@ void Replica::install(Instance at) {
   fetch_.stop();
   installed_at_ = at;
   ++stats_.snapshots_installed;
+  if (last.since != 0) ++stats_.changes_installed;
   for (auto& [key, request] : page_waits_.take_up_to(at)) host_.send(key.node, wire::GroupMessage(read_pages(request)));
   host_.on_replica_changed(group());
 }

@@ -220,12 +220,23 @@ void RootDuties::tell_watchers(TimeNs now) {
   }
 }
 
+// A first manager that was started anew and has forgotten the grid listens whether there is one; it may be nobody's manager any more.
+void RootDuties::greet_silent(TimeNs now) {
+  if (timing_.listen_ms == 0 || now < greet_at_) return;
+  greet_at_ = now + ms_to_ns(timing_.report_ms) / 2;
+  const wire::Redirect greeting{.group = kRootGroup, .coordinator = self_, .epoch = root_.epoch()};
+  for (NodeId node : detector_.silent(now, ms_to_ns(timing_.report_ms) * 3 / 2)) {
+    if (node != self_) outbox_.to_any_life(node, wire::GroupMessage(greeting));
+  }
+}
+
 void RootDuties::tick(TimeNs now) {
   if (now < next_tick_) return;
   next_tick_ = now + ms_to_ns(kTickMs);
   on_root_changed(now);
   std::erase_if(watchers_, [now](const auto& row) { return row.second.until <= now; });
   if (!root_.leads()) return;
+  greet_silent(now);
   for (const wire::ProviderState& state : detector_.tick(now, catalog().providers())) {
     wire::Command command;
     command.action = state;

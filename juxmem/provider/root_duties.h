@@ -63,6 +63,7 @@ class RootDuties {
   bool leads_or_redirects(PeerId peer, std::uint64_t tag);
   const wire::CatalogProvider* provider_named(const std::string& name) const;
   void tell_watchers(TimeNs now);
+  void greet_silent(TimeNs now);
 
   Outbox& outbox_;
   const Timing& timing_;
@@ -77,6 +78,7 @@ class RootDuties {
   std::map<NodeId, Watcher> watchers_;
   std::uint64_t told_version_ = 0;
   TimeNs told_at_ = 0;
+  TimeNs greet_at_ = 0;
   TimeNs next_tick_ = 0;
   std::uint64_t refused_ = 0;
 };

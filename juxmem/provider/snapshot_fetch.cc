@@ -22,8 +22,9 @@ void SnapshotFetch::use_servers(std::vector<NodeId> servers) {
   turn_ = 0;
 }
 
-void SnapshotFetch::want(TimeNs now, Instance at_least) {
-  at_least_ = std::max(at_least_, at_least);
+void SnapshotFetch::want(TimeNs now, Instance at_least, Instance since) {
+  if (phase_ == Phase::kIdle) since_ = since;
+  at_least_ = std::max({at_least_, at_least, since_});
   if (servers_.empty()) return;
   const bool reaches = phase_ == Phase::kAsking || (phase_ == Phase::kFetching && at_ >= at_least_);
   if (reaches) return;
@@ -34,7 +35,7 @@ void SnapshotFetch::want(TimeNs now, Instance at_least) {
 void SnapshotFetch::stop() {
   phase_ = Phase::kIdle;
   next_tick_ = kNever;
-  at_least_ = 0;
+  at_least_ = since_ = 0;
   early_.clear();
 }
 
@@ -45,7 +46,7 @@ void SnapshotFetch::ask_first(TimeNs now) {
   silent_rounds_ = 0;
   percent_ = 0;
   early_.clear();
-  send_(server(), {.group = group_, .snapshot = 0, .piece = 0, .at_least = at_least_});
+  send_(server(), {.group = group_, .snapshot = 0, .piece = 0, .at_least = at_least_, .since = since_});
   next_tick_ = now + ms_to_ns(timing_.resend_ms);
 }
 
@@ -57,6 +58,7 @@ void SnapshotFetch::next_server(TimeNs now) {
 void SnapshotFetch::refuse(TimeNs now) {
   if (phase_ == Phase::kIdle) return;
   ++turn_;
+  since_ = 0;
   phase_ = Phase::kAsking;
   silent_rounds_ = kSilentRoundsMax;
   early_.clear();
@@ -64,7 +66,7 @@ void SnapshotFetch::refuse(TimeNs now) {
 }
 
 void SnapshotFetch::ask(std::uint64_t piece) {
-  send_(server(), {.group = group_, .snapshot = snapshot_, .piece = piece, .at_least = at_least_});
+  send_(server(), {.group = group_, .snapshot = snapshot_, .piece = piece, .at_least = at_least_, .since = since_});
 }
 
 void SnapshotFetch::ask_ahead(TimeNs now) {
@@ -99,7 +101,8 @@ std::vector<SnapshotFetch::Piece> SnapshotFetch::on_reply(TimeNs now, NodeId fro
   std::vector<Piece> ready;
   if (phase_ == Phase::kIdle || from != server()) return ready;
   if (phase_ == Phase::kAsking) {
-    if (reply.code != Code::kOk || reply.piece != 0 || reply.at < at_least_) {
+    const bool fits = reply.since == 0 || reply.since == since_;
+    if (reply.code != Code::kOk || reply.piece != 0 || reply.at < at_least_ || !fits) {
       // All of them, one after the other, with a pause after each round.
       const bool round_is_over = (turn_ + 1) % servers_.size() == 0;
       if (reply.code == Code::kTryAgain && !round_is_over) next_server(now);
@@ -108,6 +111,8 @@ std::vector<SnapshotFetch::Piece> SnapshotFetch::on_reply(TimeNs now, NodeId fro
     phase_ = Phase::kFetching;
     snapshot_ = reply.snapshot;
     at_ = reply.at;
+    since_ = reply.since;
+    if (since_ != 0) at_least_ = at_;  // pages of it may be there from now on
     next_ = 0;
     asked_ = 1;
     last_is_known_ = false;
@@ -124,7 +129,8 @@ std::vector<SnapshotFetch::Piece> SnapshotFetch::on_reply(TimeNs now, NodeId fro
     wire::SnapshotReply& piece = first->second;
     percent_ = piece.percent;
     last_is_known_ |= piece.last;
-    ready.push_back({.is_first = next_ == 0, .is_last = piece.last, .at = at_, .data = std::move(piece.data)});
+    ready.push_back(
+        {.is_first = next_ == 0, .is_last = piece.last, .at = at_, .since = piece.since, .data = std::move(piece.data)});
     early_.erase(first);
     ++next_;
   }

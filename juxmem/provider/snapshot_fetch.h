@@ -29,14 +29,16 @@ class SnapshotFetch {
     bool is_first = false;  // of a snapshot: what came before is void
     bool is_last = false;
     Instance at = 0;
+    Instance since = 0;  // it brings what has changed since then; 0: everything
     Buffer data;
   };
 
   // `servers`: the other members, the nearest first.
   SnapshotFetch(GroupId group, std::vector<NodeId> servers, const Timing& timing, Send send);
 
-  // Begins, or begins again if what is being fetched does not reach so far. Goes on otherwise.
-  void want(TimeNs now, Instance at_least);
+  // Begins, or begins again if what is being fetched does not reach so far. Goes on otherwise. `since`: the state that is there and may be
+  // changed; 0: none. It counts for all snapshots until stop() or refuse(), of which none is then older than one that was begun before.
+  void want(TimeNs now, Instance at_least, Instance since = 0);
   // The group has other members now. Not while it is active.
   void use_servers(std::vector<NodeId> servers);
   // The pieces cannot be used: from another server, from the beginning, after a pause.
@@ -67,6 +69,7 @@ class SnapshotFetch {
   Send send_;
   Phase phase_ = Phase::kIdle;
   Instance at_least_ = 0;
+  Instance since_ = 0;
   std::size_t turn_ = 0;             // whose turn it is among the servers
   std::uint32_t silent_rounds_ = 0;  // questions repeated since the server answered last
   std::uint64_t snapshot_ = 0;

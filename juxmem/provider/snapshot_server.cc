@@ -38,11 +38,12 @@ void SnapshotServer::on_request(TimeNs now, NodeId from, const wire::ReadSnapsho
 
 std::optional<SnapshotNumber> SnapshotServer::find_or_open(TimeNs now, const wire::ReadSnapshot& request,
                                                            StateMachine& machine, Instance log_first) {
-  if (machine.applied() < request.at_least) return std::nullopt;
+  if (machine.applied() < std::max(request.at_least, request.since)) return std::nullopt;
+  const Instance since = machine.takes_changes() ? request.since : 0;
   for (auto& [number, open] : open_) {
     const std::optional<Instance> at = machine.snapshot_at(number);
     const bool is_young = now - open.opened_at < ms_to_ns(kSharedMs);
-    if (at && is_young && *at >= request.at_least && *at + 1 >= log_first) return number;
+    if (at && is_young && open.since == since && *at >= request.at_least && *at + 1 >= log_first) return number;
   }
   if (open_.size() >= kOpenMax) {
     const auto idle = std::ranges::min_element(open_, {}, [](const auto& row) { return row.second.asked_at; });
@@ -51,7 +52,11 @@ std::optional<SnapshotNumber> SnapshotServer::find_or_open(TimeNs now, const wir
     open_.erase(idle);
   }
   const SnapshotNumber number = machine.open_snapshot();
-  open_[number] = Open{.cursors = {wire::SnapshotCursor{}}, .last = {}, .opened_at = now, .asked_at = now};
+  open_[number] = Open{.since = since,
+                       .cursors = {wire::SnapshotCursor{.name = {}, .since = since}},
+                       .last = {},
+                       .opened_at = now,
+                       .asked_at = now};
   return number;
 }
 
@@ -106,6 +111,7 @@ std::uint64_t SnapshotServer::answer(TimeNs now, const Question& question, State
                         .at = *at,
                         .last = part->last,
                         .percent = part->percent,
+                        .since = snapshot.since,
                         .data = std::move(part->piece)});
   return bytes;
 }

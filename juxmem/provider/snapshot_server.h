@@ -46,6 +46,7 @@ class SnapshotServer {
 
  private:
   struct Open {
+    Instance since = 0;                         // what has not changed since then is left out
     std::vector<wire::SnapshotCursor> cursors;  // of the pieces known so far; one more with each that is read
     std::optional<std::uint64_t> last;          // piece
     TimeNs opened_at = 0;

@@ -81,6 +81,11 @@ class StateMachine {
   // Takes the next piece, from the first to the last, into a machine that nothing else has touched. After the last one, applied() is
   // the snapshot's place. Errors: kProtocol, kNotSupported (the piece's), kNoSpace; the machine is then good for nothing.
   Status restore(const Buffer& piece);
+  // Whether a later snapshot's pieces may bring only what has changed since this state: the server's cursor then says since when.
+  virtual bool takes_changes() const { return false; }
+  // The pieces that restore() takes next are those of such a snapshot. Also after some pieces of an earlier one, which was not older than this
+  // one is: what has not come by its end is what it was before. No snapshot is open.
+  void begin_changes();
   // The next piece that restore() wants.
   std::uint64_t restored_pieces() const { return restored_pieces_; }
 
@@ -105,6 +110,7 @@ class StateMachine {
   virtual std::uint32_t percent_read(SnapshotNumber number, const wire::SnapshotCursor& cursor) const = 0;
   // Whether what is kept aside for snapshots, `session_bytes` among it, is more than it may be.
   virtual bool keeps_too_much(std::uint64_t session_bytes) const = 0;
+  virtual void begin_state_changes() {}
   // Called with every piece, after its sessions.
   virtual Status restore_state(const wire::SnapshotPiece& piece) = 0;
   // All pieces are taken.

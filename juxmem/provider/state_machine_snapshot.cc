@@ -94,6 +94,15 @@ Result<SnapshotPart> StateMachine::read_snapshot(SnapshotNumber number, const wi
 
 // ---- restoring -----------------------------------------------------------------------------------------------------------
 
+// Whatever is small comes again as a whole.
+void StateMachine::begin_changes() {
+  JUXMEM_CHECK(takes_changes() && snapshots_.empty());
+  sessions_ = SessionTable();
+  applied_ = 0;
+  restored_pieces_ = 0;
+  begin_state_changes();
+}
+
 Status StateMachine::restore(const Buffer& bytes) {
   JUXMEM_CHECK(applied_ == 0 && snapshots_.empty());
   const Result<wire::SnapshotPiece> piece = wire::decode_snapshot_piece(bytes);

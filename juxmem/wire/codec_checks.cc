@@ -57,6 +57,7 @@ const char* check(const MoveRequest& move) {
   return check_name(move.to);
 }
 const char* check(const ManagerList& list) {
+  if (const char* problem = check_name(list.provider)) return problem;
   return list.nodes.size() != list.addresses.size() ? "not as many managers as addresses" : nullptr;
 }
 const char* check(const Propose& propose) { return check_entry(propose.command, propose.data); }

@@ -187,7 +187,7 @@ struct ReadSnapshot {
   std::uint64_t snapshot = 0;  // the server's number
   std::uint64_t piece = 0;
   Instance at_least = 0;
-  Instance since = 0;  // the asker has the state at this place: pages that have not changed since then are left out
+  Instance since = 0;  // the asker has the state at this place: pages that have not changed since then may be left out
   bool operator==(const ReadSnapshot&) const = default;
 };
 struct SnapshotReply {
@@ -198,6 +198,7 @@ struct SnapshotReply {
   Instance at = 0;
   bool last = false;
   std::uint32_t percent = 0;  // of the state, up to the end of this piece
+  Instance since = 0;         // it only has what has changed since then; 0: the whole state
   Buffer data;                // an encoded SnapshotPiece
   bool operator==(const SnapshotReply&) const = default;
 };
@@ -314,6 +315,10 @@ struct ManagerList {
   NodeId coordinator = 0;  // of the root; 0 = not known
   std::vector<NodeId> nodes;
   std::vector<std::string> addresses;  // one for each
+  std::uint64_t grid = 0;              // to which the sender belongs; 0 = to none yet
+  std::string provider;                // the sender's name
+  bool keeps_root = false;             // the sender is a manager itself
+  std::uint32_t seat_epoch = 0;  // the asker is a member of the root's epoch with these managers; 0 = not as far as is known
   bool operator==(const ManagerList&) const = default;
 };
 // Names, read at the root's coordinator under its lease.

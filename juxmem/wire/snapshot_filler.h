@@ -19,9 +19,10 @@ struct SnapshotCursor {
   std::uint64_t third = 0;
   std::uint64_t fourth = 0;
   std::string name;
+  Instance since = 0;  // pages that have not changed since then are left out
   bool operator==(const SnapshotCursor&) const = default;
   // Everything before the next part has been read.
-  void next_part() { *this = SnapshotCursor{.number = number, .part = part + 1, .name = {}}; }
+  void next_part() { *this = SnapshotCursor{.number = number, .part = part + 1, .name = {}, .since = since}; }
 };
 
 // One piece on its way.

@@ -79,6 +79,7 @@ void GridSim::choose_network() {
   fault_pause_max_ = std::array{150 * kMs, 500 * kMs, 1500 * kMs}[random_.below(3)];
   faults_until_ = random_.between(1500, 7000) * kMs;
   timing_.digest_every = 16;
+  if (!first_random_.chance(300'000)) timing_.listen_ms = 0;
   // Logs so short that a member that is away for a while lacks entries nobody keeps.
   long_absences_ = random_.chance(600'000);
   if (long_absences_) limits_.kept_bytes = std::array{500U, 2'000U, 10'000U}[random_.below(3)];

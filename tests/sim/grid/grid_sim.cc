@@ -19,6 +19,7 @@ GridSim::GridSim(std::uint64_t seed, bool keep_trace)
       random_(world_.random().next()),
       link_random_(seed),
       disk_random_(~seed),
+      first_random_(seed ^ 0x5eed),
       network_(world_),
       checks_(world_) {
   choose_grid();
@@ -54,6 +55,7 @@ SeedOutcome GridSim::run() {
   }
   if (world_.violation().empty()) settle_quotas();
   if (world_.violation().empty()) check_histories();
+  if (world_.violation().empty() && !on_disk_ && timing_.listen_ms != 0) forget_first_managers();
   if (!world_.violation().empty()) describe_groups();
   return {.violation = world_.violation(), .trace = world_.take_trace(), .caught_up = checks_.snapshots_installed() > 0};
 }
@@ -145,7 +147,7 @@ void GridSim::start_provider(SimProvider& provider) {
 
 void GridSim::after_turn(SimProvider& provider) {
   if (const NodeId node = provider.provider->self(); node != 0) provider.node = node;
-  checks_.after_turn(*provider.provider);
+  if (!is_another_grid_) checks_.after_turn(*provider.provider);
   deliver_in_time(provider);
   if (!checks_.take_begun().empty()) on_epoch_begun(provider);
   if (on_disk_ && provider.provider->failure() && provider.failed_life != provider.lives) {
@@ -168,7 +170,7 @@ bool GridSim::knows_only_itself(const SimProvider& provider) const {
 
 void GridSim::end_provider(SimProvider& provider, std::optional<Crash> how) {
   world_.trace(fmt::format("{} crashes", provider.name));
-  checks_.ended(*provider.provider);
+  if (!is_another_grid_) checks_.ended(*provider.provider);
   provider.provider.reset();
   provider.env.reset();
   provider.disk_due = SimDisk::kNever;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -70,6 +71,10 @@ class GridSim {
   void check_histories();
   void describe_groups();
 
+  // grid_aftermath.cc
+  bool run_until(TimeNs limit, const std::function<bool()>& condition);
+  void forget_first_managers();
+
   // grid_plan.cc
   void choose_grid();
   void choose_network();
@@ -112,8 +117,9 @@ class GridSim {
   SimWorld world_;
   WorldClock disk_clock_{world_};
   Random random_;
-  Random link_random_;  // of what concerns single links and the ways over sites
-  Random disk_random_;  // of what concerns data folders
+  Random link_random_;   // of what concerns single links and the ways over sites
+  Random disk_random_;   // of what concerns data folders
+  Random first_random_;  // of what concerns how grids begin
   SimNetwork network_;
   GridChecks checks_;
   Timing timing_;
@@ -139,6 +145,7 @@ class GridSim {
   bool joins_anybody_ = false;
   bool healed_ = false;
   bool finishing_ = false;
+  bool is_another_grid_ = false;  // has begun, or would: it is not the one that was checked
 };
 
 }  // namespace juxmem::sim

@@ -54,6 +54,45 @@ TEST(Bootstrap, AllAgreeOnAllIncarnations) {
   }
 }
 
+TEST(Bootstrap, NobodyBeginsAGridWhileOneListens) {
+  Bootstrap a(kAddresses, kAddresses[0], 11, false, 0, true);
+  Bootstrap b = manager(1, 12);
+  Bootstrap c = manager(2, 13);
+  let_meet({&a, &b, &c});
+  for (const Bootstrap* each : {&a, &b, &c}) EXPECT_EQ(each->stage(), Bootstrap::Stage::kMeeting);
+  a.listen(false);
+  let_meet({&a, &b, &c});
+  for (const Bootstrap* each : {&a, &b, &c}) EXPECT_EQ(each->stage(), Bootstrap::Stage::kEstablished);
+}
+
+TEST(Bootstrap, ManagerAloneBeginsWhenItHasListened) {
+  Bootstrap alone({"tcp://a"}, "tcp://a", 5, false, 0, true);
+  EXPECT_EQ(alone.stage(), Bootstrap::Stage::kMeeting);
+  alone.listen(false);
+  EXPECT_EQ(alone.stage(), Bootstrap::Stage::kEstablished);
+}
+
+TEST(Bootstrap, ManagerThatListensLearnsOfTheGridThatIsThere) {
+  Bootstrap a = manager(0, 11);
+  Bootstrap b = manager(1, 12);
+  Bootstrap c = manager(2, 13);
+  let_meet({&a, &b, &c});
+  Bootstrap again(kAddresses, kAddresses[0], 21, false, 0, true);
+  let_meet({&again, &b, &c});
+  EXPECT_EQ(again.stage(), Bootstrap::Stage::kReplaced);
+}
+
+TEST(Bootstrap, WhoeverAsksOneThatHasGivenUpGivesUpToo) {
+  Bootstrap a = manager(0, 11);
+  Bootstrap b = manager(1, 12);
+  Bootstrap c = manager(2, 13);
+  let_meet({&a, &b});
+  a.give_up();
+  let_meet({&a, &b, &c});
+  EXPECT_EQ(b.stage(), Bootstrap::Stage::kReplaced);
+  EXPECT_EQ(c.stage(), Bootstrap::Stage::kReplaced);
+}
+
 TEST(Bootstrap, LifeAfterOneThatHadOnlyBegunGoesOn) {
   std::vector<std::unique_ptr<Bootstrap>> managers;
   for (std::size_t i = 0; i < 3; ++i) {

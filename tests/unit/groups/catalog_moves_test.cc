@@ -124,5 +124,41 @@ TEST_F(CatalogMovesTest, DrainingProviderTakesNoNewGroups) {
   EXPECT_EQ(catalog_.drain(++now_, {.node = 99, .draining = true}).code, Code::kInvalid);
 }
 
+// The root has one manager, number 1.
+class OnlySeatTest : public CatalogMovesTest {
+ protected:
+  OnlySeatTest() {
+    catalog_.join(++now_, {.name = "m", .site = "s", .address = "m", .incarnation = 1, .manager = true, .node = 1});
+    EXPECT_EQ(catalog_.move_group(++now_, {.group = kRootGroup, .epoch = 1, .next = {4}}).code, Code::kOk);
+  }
+  Code root_moved(std::uint32_t epoch, Nodes members) {
+    return catalog_.group_moved(++now_, {.group = kRootGroup, .epoch = epoch, .members = std::move(members)}).code;
+  }
+};
+
+TEST_F(OnlySeatTest, GoesByWayOfAnEpochOfBoth) {
+  ASSERT_EQ(root_moved(2, {1, 4}), Code::kOk);
+  EXPECT_EQ(catalog_.root().members, (Nodes{1, 4}));
+  EXPECT_EQ(catalog_.root().next, Nodes{4});
+  EXPECT_TRUE(catalog_.providers().at(4).manager);
+  ASSERT_EQ(root_moved(3, {4}), Code::kOk);
+  EXPECT_EQ(catalog_.root().members, Nodes{4});
+  EXPECT_TRUE(catalog_.root().next.empty());
+  EXPECT_FALSE(catalog_.providers().at(1).manager);
+}
+
+TEST_F(OnlySeatTest, SharedSeatGoesOnEvenIfTheIntentWasGivenUp) {
+  ASSERT_EQ(catalog_.move_group(++now_, {.group = kRootGroup, .epoch = 1, .next = {}}).code, Code::kOk);
+  ASSERT_EQ(root_moved(2, {4, 1}), Code::kOk);
+  EXPECT_EQ(catalog_.root().next, Nodes{4});
+}
+
+TEST_F(OnlySeatTest, IsSharedWithNobodyElse) {
+  EXPECT_EQ(root_moved(2, {1, 5}), Code::kInvalid);
+  EXPECT_EQ(root_moved(2, {4, 5}), Code::kInvalid);
+  ASSERT_EQ(root_moved(2, {1, 4}), Code::kOk);
+  EXPECT_EQ(root_moved(3, {1, 4}), Code::kInvalid);
+}
+
 }  // namespace
 }  // namespace juxmem

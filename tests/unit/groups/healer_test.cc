@@ -236,5 +236,23 @@ TEST_F(HealerTest, RootMoveThatLostItsReasonIsGivenUp) {
   EXPECT_TRUE(moves[0].next.empty());
 }
 
+TEST_F(HealerTest, OnlyManagerThatIsBeingEmptiedGivesItsSeatAway) {
+  make("aaa");
+  root_.members = {1};
+  providers_[1].draining = true;
+  const auto moves = tick(0);
+  ASSERT_EQ(moves.size(), 1U);
+  EXPECT_EQ(moves[0], (wire::MoveGroup{.group = kRootGroup, .epoch = 1, .next = {2}}));
+}
+
+TEST_F(HealerTest, SeatThatTwoOnlyManagersShareIsLeftAlone) {
+  make("aaa");
+  root_.members = {1, 2};
+  root_.next = {2};
+  providers_[1].draining = providers_[2].draining = true;
+  EXPECT_TRUE(tick(0).empty());
+  EXPECT_TRUE(tick(10'000).empty());
+}
+
 }  // namespace
 }  // namespace juxmem

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,100 @@ TEST(MachineSnapshot, RestoredMachineIsTheOneThatWas) {
   const std::string content = content_of(copy.rig.machine, block);
   EXPECT_EQ(content.substr(10, 100), std::string(100, 'a'));
   EXPECT_EQ(content.substr(110), std::string(3 * kPageBytes - 110, '\0'));
+}
+
+// ---- only what has changed ----
+
+// Two blocks of some pages each, and a copy of the machine.
+struct ChangesRig : BlockRig {
+  ChangesRig() {
+    kept = allocate(40 * kPageBytes);
+    gone = allocate(10 * kPageBytes);
+    run(wire::Publish{kept, grant(1), {{0, 40 * kPageBytes}}}, bytes(40 * kPageBytes, 'a'));
+    run(wire::Publish{gone, grant(1), {{0, 10 * kPageBytes}}}, bytes(10 * kPageBytes, 'g'));
+    copy.emplace(pieces_of(machine, machine.open_snapshot()));
+    EXPECT_TRUE(copy->status);
+    since = copy->rig.machine.applied();
+  }
+  void change(char fill) {
+    run(wire::Publish{kept, grant(2), {{7 * kPageBytes, 1}, {20 * kPageBytes, 4096}}}, bytes(4097, fill));
+  }
+  // Pieces of a few pages each.
+  std::vector<Buffer> changes() {
+    const SnapshotNumber number = machine.open_snapshot();
+    std::vector<Buffer> pieces;
+    wire::SnapshotCursor cursor{.name = {}, .since = since};
+    for (bool last = false; !last;) {
+      const Result<SnapshotPart> part = machine.read_snapshot(number, cursor, 4 * kPageBytes);
+      if (!part) break;
+      pieces.push_back(part->piece);
+      cursor = part->next;
+      last = part->last;
+    }
+    return pieces;
+  }
+  void expect_equal() {
+    EXPECT_EQ(copy->rig.machine.digest(), machine.digest());
+    EXPECT_EQ(copy->rig.machine.applied(), machine.applied());
+    EXPECT_EQ(content_of(copy->rig.machine, kept), content_of(machine, kept));
+    EXPECT_EQ(copy->rig.arena.used_bytes(), arena.used_bytes());
+  }
+
+  BlockId kept = 0;
+  BlockId gone = 0;
+  std::optional<Copy> copy;
+  Instance since = 0;
+};
+
+TEST(MachineSnapshot, ChangesMakeTheLaterState) {
+  ChangesRig rig;
+  rig.change('b');
+  rig.run(wire::Free{rig.gone});
+  const BlockId added = rig.allocate(3 * kPageBytes);
+  rig.run(wire::Publish{added, grant(1), {{5, 10}}}, bytes(10, 'n'));
+  const std::vector<Buffer> pieces = rig.changes();
+  std::size_t pages = 0;
+  for (const Buffer& piece : pieces) {
+    for (const wire::PagesRow& row : decoded(piece).pages) pages += row.versions.size();
+  }
+  EXPECT_EQ(pages, 3U);
+  rig.copy->rig.machine.begin_changes();
+  const Status taken = restore_all(rig.copy->rig.machine, pieces);
+  ASSERT_TRUE(taken) << to_string(taken.error());
+  rig.expect_equal();
+  EXPECT_EQ(content_of(rig.copy->rig.machine, added), content_of(rig.machine, added));
+  EXPECT_FALSE(rig.copy->rig.machine.find(rig.gone));
+}
+
+TEST(MachineSnapshot, ChangesThatBrokeOffAreMadeGoodByLaterOnes) {
+  ChangesRig rig;
+  for (std::uint64_t page = 0; page < 40; page += 2) {
+    rig.run(wire::Publish{rig.kept, grant(2), {{page * kPageBytes, 10}}}, bytes(10, 'b'));
+  }
+  std::vector<Buffer> pieces = rig.changes();
+  ASSERT_GT(pieces.size(), 4U);
+  pieces.resize(pieces.size() / 2);
+  rig.copy->rig.machine.begin_changes();
+  ASSERT_TRUE(restore_all(rig.copy->rig.machine, pieces));
+  rig.change('c');
+  rig.run(wire::Free{rig.gone});
+  rig.copy->rig.machine.begin_changes();
+  const Status taken = restore_all(rig.copy->rig.machine, rig.changes());
+  ASSERT_TRUE(taken) << to_string(taken.error());
+  rig.expect_equal();
+}
+
+TEST(MachineSnapshot, MachineThatIsGivenUpWhileItChangesGivesItsMemoryBack) {
+  ChangesRig rig;
+  rig.change('b');
+  PageArena arena = *PageArena::create(kArenaBytes);
+  {
+    BlockMachine machine(kGroup, arena);
+    const SnapshotNumber number = rig.machine.open_snapshot();
+    ASSERT_TRUE(restore_all(machine, pieces_of(rig.machine, number)));
+    machine.begin_changes();
+  }
+  EXPECT_EQ(arena.used_bytes(), 0U);
 }
 
 TEST(MachineSnapshot, FreedBlockIsStillInIt) {

@@ -125,6 +125,9 @@ TEST_F(ProviderStorageTest, FullQuorumRefusesByNameAndGoesOnOnceThereIsRoom) {
 // Killed after so many steps of 200 us.
 class ProviderKilledEarlyTest : public ProviderStorageTest, public testing::WithParamInterface<int> {
  protected:
+  ProviderKilledEarlyTest() {
+    for (std::size_t i = 0; i < kProviders; ++i) grid_.options(i).timing.listen_ms = 0;
+  }
   void kill_and_start_again(const std::vector<std::size_t>& indexes) {
     for (std::size_t i = 0; i < kProviders; ++i) grid_.start(i);
     grid_.run_for_ns(GetParam() * 200'000);
@@ -158,6 +161,50 @@ TEST_F(OnlyManagerTest, FirstManagerFindsTheGridThatHasLeftIt) {
   ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); })) << grid_.provider(0).waiting_for();
   EXPECT_EQ(grid_.provider(0).self(), node);
 }
+
+TEST_F(OnlyManagerTest, EmptyingItGivesItsSeatAway) {
+  start();
+  wish(wire::DrainRequest{.tag = 1, .provider = "p0"});
+  ASSERT_TRUE(
+      grid_.run_until([&] { return grid_.leader_of(kRootGroup) > 0 && grid_.provider(0).replica(kRootGroup) == nullptr; }));
+  const auto next = static_cast<std::size_t>(grid_.leader_of(kRootGroup));
+  EXPECT_TRUE(grid_.provider(next).replica(kRootGroup)->is_alone());
+  grid_.kill(0);
+  grid_.kill(next);
+  grid_.start(next);
+  EXPECT_TRUE(grid_.run_until([&] { return grid_.leader_of(kRootGroup) == static_cast<int>(next); }));
+}
+
+// The next one is killed so many steps of 4 ms after it has begun to learn.
+class NextOnlyManagerTest : public OnlyManagerTest, public testing::WithParamInterface<int> {};
+
+TEST_P(NextOnlyManagerTest, RemembersThatItIsOneHoweverEarlyItIsKilled) {
+  start();
+  wish(wire::MoveRequest{.tag = 1, .group = kRootGroup, .from = "p0", .to = "p1"});
+  ASSERT_TRUE(grid_.run_until([&] { return grid_.provider(1).learner(kRootGroup) != nullptr; }));
+  grid_.run_for_ns(GetParam() * 4'000'000);
+  grid_.kill(1);
+  grid_.run_for(GetParam() % 3 == 0 ? 3000 : 100);
+  grid_.start(1);
+  ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); })) << grid_.provider(1).waiting_for();
+  EXPECT_TRUE(grid_.run_until(
+      [&] { return grid_.leader_of(kRootGroup) == 1 && grid_.provider(1).replica(kRootGroup)->is_alone(); }));
+}
+
+TEST_P(NextOnlyManagerTest, GetsTheSeatFromOneThatWasKilledMeanwhileToo) {
+  start();
+  wish(wire::MoveRequest{.tag = 1, .group = kRootGroup, .from = "p0", .to = "p1"});
+  ASSERT_TRUE(grid_.run_until([&] { return grid_.provider(1).learner(kRootGroup) != nullptr; }));
+  grid_.run_for_ns(GetParam() * 4'000'000);
+  for (const std::size_t i : {1U, 0U}) grid_.kill(i);
+  grid_.run_for(100);
+  for (const std::size_t i : {1U, 0U}) grid_.start(i);
+  ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); })) << grid_.provider(1).waiting_for();
+  EXPECT_TRUE(grid_.run_until(
+      [&] { return grid_.leader_of(kRootGroup) == 1 && grid_.provider(1).replica(kRootGroup)->is_alone(); }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, NextOnlyManagerTest, testing::Range(0, 75));
 
 }  // namespace
 }  // namespace juxmem

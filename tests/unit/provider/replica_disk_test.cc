@@ -28,7 +28,7 @@ class ReplicaDisk : public testing::Test, public ReplicaHost, public JournalList
 
   void start() {
     arena.emplace(*PageArena::create(64U << 20));
-    journal.emplace(disk, clock, *this);
+    journal.emplace(disk, clock, *this, Journal::kSegmentBytes);
     journal->open(false);
     run_until([&] { return replica != nullptr || trouble.has_value(); });
   }

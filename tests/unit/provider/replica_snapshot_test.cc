@@ -103,6 +103,24 @@ TEST_F(ReplicaSnapshot, WhatIsWrittenMeanwhileFollowsFromTheLog) {
   for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(byte_at(2, i * 300'000), 'c');
 }
 
+TEST_F(ReplicaSnapshot, MemberCatchesUpWhileMoreIsWrittenThanTheLogKeeps) {
+  grid.heal(2);
+  bool has_caught_up = false;
+  for (std::uint64_t i = 0; i < 300 && !has_caught_up; ++i) {
+    publish(i % 25 * 40'000, std::string(40'000, static_cast<char>('c' + i % 20)));
+    grid.run_for(3);
+    agent.renew();
+    const bool follows = replica(2).applied() + 4 >= replica(1).applied();
+    has_caught_up = replica(2).stats().snapshots_installed > 0 && !replica(2).is_catching_up() && follows;
+  }
+  EXPECT_TRUE(has_caught_up);
+  EXPECT_GT(replica(2).stats().changes_installed, 0U);
+  ASSERT_TRUE(grid.run_until([&] { return is_like(2, 1); }));
+  for (std::uint64_t offset = 0; offset < kBlockBytes; offset += 10'000) {
+    ASSERT_EQ(byte_at(2, offset), byte_at(1, offset)) << offset;
+  }
+}
+
 TEST_F(ReplicaSnapshot, NothingIsReadFromItMeanwhile) {
   grid.heal(2);
   ASSERT_TRUE(grid.run_until([&] { return replica(2).is_catching_up(); }));

@@ -98,6 +98,34 @@ TEST_F(RootSeatsTest, RestartedManagerComesBackAsProvider) {
   EXPECT_TRUE(grid_.run_until([&] { return everybody_knows({0, 2, 4}, 2); }));
 }
 
+TEST_F(RootSeatsTest, ManagersAllStartedAnewBeginNoGridBesideTheOldOne) {
+  start();
+  for (std::size_t i = 0; i < 3; ++i) grid_.kill(i);
+  for (std::size_t i = 0; i < 3; ++i) grid_.start(i);
+  grid_.run_for(10'000);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_FALSE(grid_.provider(i).ready());
+    EXPECT_NE(grid_.provider(i).waiting_for().find("is lost"), std::string::npos) << grid_.provider(i).waiting_for();
+    EXPECT_NE(grid_.provider(i).waiting_for().find("p3, p4, p5"), std::string::npos);
+  }
+  for (std::size_t i = 3; i < 6; ++i) grid_.kill(i);
+  ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); }));
+  EXPECT_EQ(grid_.provider(0).catalog().providers().size(), 3U);
+}
+
+TEST_F(RootSeatsTest, FirstManagersAllStartedAnewJoinTheGridThatOthersManageNow) {
+  start();
+  for (const char* name : {"p0", "p1", "p2"}) wish(wire::DrainRequest{.tag = 1, .provider = name});
+  ASSERT_TRUE(grid_.run_until([&] { return managers(5) == std::set<std::size_t>{3, 4, 5}; }));
+  grid_.run_for(2000);
+  for (std::size_t i = 0; i < 3; ++i) grid_.kill(i);
+  for (std::size_t i = 0; i < 3; ++i) grid_.start(i);
+  ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); }))
+      << grid_.provider(0).waiting_for() << "; " << grid_.provider(1).waiting_for() << "; " << grid_.provider(2).waiting_for();
+  EXPECT_TRUE(grid_.run_until([&] { return managers(0) == std::set<std::size_t>{3, 4, 5}; }));
+  EXPECT_GT(node(0), 6U);
+}
+
 TEST_F(RootSeatsTest, ProviderJoinsThroughOneThatIsNoManager) {
   for (std::size_t i = 3; i < 6; ++i) grid_.options(i).managers = {grid_.node(i == 3 ? 0 : 3).address()};
   start();

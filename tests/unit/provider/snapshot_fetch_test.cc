@@ -54,6 +54,35 @@ TEST_F(SnapshotFetchTest, NearestIsAskedFirst) {
   EXPECT_EQ(asked[0].second, (wire::ReadSnapshot{.group = kGroup, .snapshot = 0, .piece = 0, .at_least = 50}));
 }
 
+TEST_F(SnapshotFetchTest, OnlyChangesAreAskedForWhereThereIsAState) {
+  fetch_.want(now_, 50, 45);
+  ASSERT_EQ(take_asked().at(0).second,
+            (wire::ReadSnapshot{.group = kGroup, .snapshot = 0, .piece = 0, .at_least = 50, .since = 45}));
+  wire::SnapshotReply changes{.group = kGroup, .snapshot = 9, .piece = 0, .at = 60, .since = 45, .data = {}};
+  const auto pieces = fetch_.on_reply(now_, kNear, changes);
+  ASSERT_EQ(pieces.size(), 1U);
+  EXPECT_EQ(pieces[0].since, 45U);
+  take_asked();
+  refuse(kNear, Code::kSnapshotGone, 9);
+  // Pages of the one at 60 may be there: an older one would not make them good.
+  const auto again = take_asked();
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].second.since, 45U);
+  EXPECT_EQ(again[0].second.at_least, 60U);
+  // Where they could not be used, everything is asked for.
+  changes.snapshot = 10;
+  fetch_.on_reply(now_, kNear, changes);
+  fetch_.refuse(now_);
+  take_asked();
+  wait();
+  EXPECT_EQ(take_asked().at(0).second.since, 0U);
+}
+
+TEST_F(SnapshotFetchTest, ChangesOfAnotherStateAreNotTaken) {
+  fetch_.want(now_, 50);
+  EXPECT_TRUE(fetch_.on_reply(now_, kNear, {.group = kGroup, .snapshot = 9, .at = 60, .since = 45, .data = {}}).empty());
+}
+
 TEST_F(SnapshotFetchTest, FewPiecesAreInFlight) {
   fetch_.want(now_, 50);
   reply(kNear, 9, 0);

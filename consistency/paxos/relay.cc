@@ -27,7 +27,7 @@ void Relay::follow(const Ballot& ballot) {
   tell_at_ = kNever;
   own_sent_at_ = 0;
   told_ = 0;
-  rows_.assign(rows_.size(), Row{});
+  if (!mutant("relay_keeps_older_answers")) rows_.assign(rows_.size(), Row{});
 }
 
 void Relay::pass_on(const wire::Accept& message, std::vector<Outgoing>& out) {
@@ -47,7 +47,7 @@ void Relay::pass_on(const wire::Accept& message, std::vector<Outgoing>& out) {
 }
 
 void Relay::on_accepted(std::size_t from, const wire::Accepted& message) {
-  if (message.ballot != ballot_ || (site_ >> from & 1) == 0) return;
+  if ((message.ballot != ballot_ && !mutant("relay_takes_other_ballots")) || (site_ >> from & 1) == 0) return;
   take_in(from, message.up_to, message.decided, message.sent_at);
 }
 
@@ -69,7 +69,7 @@ Instance Relay::reached() const {
 }
 
 void Relay::send_due(TimeNs now, const Acceptor& acceptor, std::vector<Outgoing>& out) {
-  if (ballot_ != acceptor.promised()) return follow({});
+  if (ballot_ != acceptor.promised() && !mutant("relay_answers_under_older_ballot")) return follow({});
   if (own_sent_at_ != 0) {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (i == self_ || mutant("relay_answers_for_all")) take_in(i, acceptor.matched(), acceptor.decided(), own_sent_at_);

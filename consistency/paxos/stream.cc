@@ -468,7 +468,7 @@ void Stream::Parts::follow_writers() {
 // Entries are decided without the own vote meanwhile. Not caught up in time, the member is not asked again at once: what is proposed
 // waits during a hand-over. The own site comes first: there the writers are.
 void Stream::Parts::leave_bad_storage() {
-  if (!is_late() && !storage.is_full) return;
+  if ((!is_late() && !storage.is_full) || mutant("lead_on_bad_disk")) return;
   if (handover || now < leave_at || replication.is_stopping() || !serves()) return;
   const std::vector<MemberStatus> members = replication.members(now);
   const SiteId own_site = config.members[*quorums.index_of(config.self)].site;

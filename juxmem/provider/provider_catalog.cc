@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "groups/node_lists.h"
+#include "juxmem/base/mutant.h"
 #include "juxmem/provider/block_machine.h"
 #include "juxmem/provider/catalog_machine.h"
 #include "juxmem/provider/provider_core.h"
@@ -48,7 +49,7 @@ void ProviderCore::on_joined(const wire::Joined& joined) {
 
 void ProviderCore::look_at_root() {
   const Replica& root = *replicas_.at(kRootGroup).replica;
-  if (root.is_retired()) {
+  if (root.is_retired() && !mutant("manage_after_stop")) {
     end_root_duties();
     say(Notice::Severity::kInfo, "the root has moved on to other managers");
     return;

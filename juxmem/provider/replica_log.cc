@@ -13,7 +13,7 @@ void ReplicaLog::open(const StreamConfig& config) {
   put(OpenedRecord{encode(facts_)});
 }
 
-void ReplicaLog::await_state() { awaits_state_ = true; }
+void ReplicaLog::await_state() { awaits_state_ = !mutant("begin_before_stable"); }
 
 void ReplicaLog::recover(const StreamConfig& config, std::deque<std::pair<Lsn, Instance>> places) {
   facts_ = facts_of(config);

@@ -22,6 +22,7 @@ import tempfile
 import time
 
 import chaos_disk
+import chaos_faults
 import chaos_grid
 import chaos_net
 from chaos_grid import Failed
@@ -112,9 +113,9 @@ class Chaos:
         self.blocks = Blocks(self.grid, self.clients, folder)
         self.extras = 0
         self.lost_managers = set()
-        self.recoveries = collections.defaultdict(list)  # fault -> seconds from its end until the grid was whole
+        self.recoveries = collections.defaultdict(list)  # name of a fault -> seconds from its end until the grid was whole
         self.announced = []  # (from, to) in ns
-        self.client_faults = collections.Counter()
+        self.deck = chaos_faults.Deck(self.dice, self.faults())
 
     # ---- the run ------------------------------------------------------------------------------------------------
 
@@ -134,27 +135,38 @@ class Chaos:
             client.finish()
         self.blocks.finish(self.numbers)
 
-    def one_fault(self):
-        faults = [(self.kill_provider, 4), (self.stop_provider, 3), (self.drain_provider, 1), (self.kill_client, 2), (self.stop_client, 2),
-                  (self.stop_the_grid, 1)]
+    def faults(self):
+        """Every kind that this run can do."""
+        fault = chaos_faults.Fault
+        faults = [fault("kill provider", self.kill_provider),
+                  fault("stop provider", self.lasting("stop {}", self.any_provider, self.halt, self.go_on)),
+                  fault("drain provider", self.drain_provider),
+                  fault("add provider", self.add_provider, is_possible=lambda: self.extras < EXTRAS_MAX),
+                  fault("stop the grid", self.stop_the_grid),
+                  fault("kill client", self.kill_client, harms_grid=False),
+                  fault("stop client", self.lasting("stop {}", self.any_client, chaos_grid.LoadClient.halt, chaos_grid.LoadClient.go_on),
+                        harms_grid=False)]
         if self.network.can_partition:
-            faults.append((self.isolate_provider, 3))
+            faults.append(fault("isolate provider", self.lasting("cut {} off", self.any_provider, self.network.isolate, self.network.rejoin)))
         if self.disks is not None:
-            faults.append((self.kill_the_grid, 2))
+            faults.append(fault("kill the grid", self.kill_the_grid))
             if self.disks.can_hurt:
-                faults += [(self.fill_disk, 2), (self.freeze_disk, 2)]
-        if self.extras < EXTRAS_MAX:
-            faults.append((self.add_provider, 1))
-        names, weights = zip(*faults)
-        fault = self.dice.choices(names, weights)[0]
-        outage_began = fault()
-        if fault in (self.kill_client, self.stop_client):
-            self.client_faults[fault.__name__] += 1
+                faults += [fault("fill disk", self.lasting("fill the disk of {}", self.any_provider, self.disks.fill, self.disks.clear)),
+                           fault("freeze disk", self.lasting("freeze the disk of {}", self.any_provider, self.disks.freeze, self.disks.thaw))]
+        return faults
+
+    def lasting(self, text, victims, begin, end):
+        return chaos_faults.LastingFault(text, self.dice, victims, begin, end, self.live, self.say).strike
+
+    def one_fault(self):
+        fault = self.deck.deal()
+        outage_began = fault.strike()
+        if not fault.harms_grid:
             return
         took, why = chaos_grid.wait_until_whole(self.grid, len(self.lost_managers))
         if outage_began is not None:
             self.announced.append((outage_began, time.monotonic_ns()))
-        self.recoveries[fault.__name__].append(took)
+        self.recoveries[fault.name].append(took)
         self.say(f"whole again after {took:.1f} s" + (f"; until then: {why}" if took >= LONG_S else ""))
 
     def live(self, seconds):
@@ -194,21 +206,11 @@ class Chaos:
         self.live(away)
         self.grid.start(name)
 
-    def stop_provider(self):
-        name = self.any_provider()
-        away = self.dice.choice([self.dice.uniform(0.1, 1), self.dice.uniform(1, 5)])
-        self.say(f"stop {name} for {away:.1f} s")
+    def halt(self, name):
         self.grid.signal(name, signal.SIGSTOP)
-        self.live(away)
-        self.grid.signal(name, signal.SIGCONT)
 
-    def isolate_provider(self):
-        name = self.any_provider()
-        away = self.dice.choice([self.dice.uniform(0.1, 1), self.dice.uniform(1, 6)])
-        self.say(f"cut {name} off for {away:.1f} s")
-        self.network.isolate(name)
-        self.live(away)
-        self.network.rejoin(name)
+    def go_on(self, name):
+        self.grid.signal(name, signal.SIGCONT)
 
     def drain_provider(self):
         name = self.victim()
@@ -235,11 +237,11 @@ class Chaos:
         begun = time.monotonic_ns()
         names = [row.name for row in self.grid.running()]
         for name in names:
-            self.grid.signal(name, signal.SIGSTOP)
+            self.halt(name)
         time.sleep(away)
         self.dice.shuffle(names)
         for name in names:
-            self.grid.signal(name, signal.SIGCONT)
+            self.go_on(name)
         return begun
 
     def kill_the_grid(self):
@@ -259,26 +261,6 @@ class Chaos:
             self.grid.start(name)
         return begun
 
-    # ---- disks ----------------------------------------------------------------------------------------------------------
-
-    def fill_disk(self):
-        name = self.any_provider()
-        away = self.dice.uniform(0.5, 5)
-        self.say(f"fill the disk of {name} for {away:.1f} s")
-        self.disks.fill(name)
-        self.live(away)
-        self.disks.clear(name)
-
-    def freeze_disk(self):
-        name = self.any_provider()
-        away = self.dice.choice([self.dice.uniform(0.1, 1), self.dice.uniform(1, 5)])
-        self.say(f"freeze the disk of {name} for {away:.1f} s")
-        self.disks.freeze(name)
-        try:
-            self.live(away)
-        finally:
-            self.disks.thaw(name)
-
     # ---- clients ------------------------------------------------------------------------------------------------------
 
     def start_client(self, client):
@@ -287,19 +269,14 @@ class Chaos:
         if self.blocks.words:
             client.give(self.blocks.generation, self.blocks.words)
 
+    def any_client(self):
+        return self.dice.choice(self.clients)
+
     def kill_client(self):
-        client = self.dice.choice(self.clients)
-        self.say(f"kill the client on {client.node}")
+        client = self.any_client()
+        self.say(f"kill {client}")
         client.kill()
         self.start_client(client)
-
-    def stop_client(self):
-        client = self.dice.choice(self.clients)
-        away = self.dice.uniform(0.1, 4)
-        self.say(f"stop the client on {client.node} for {away:.1f} s")
-        client.process.send_signal(signal.SIGSTOP)
-        self.live(away)
-        client.process.send_signal(signal.SIGCONT)
 
     # ---- the judgement ----------------------------------------------------------------------------------------------
 
@@ -317,11 +294,10 @@ class Chaos:
               f"{facts['forgotten']} sections were told")
         print(f"longest section         {facts['longest_section_ms']:9.0f} ms   outside of {len(self.announced)} announced outages")
         print(f"longest stall           {facts['longest_stall_ms']:9.0f} ms   in which no client had a section acknowledged, likewise")
-        for name, times in sorted(self.recoveries.items()):
-            print(f"{name.replace('_', ' '):23} {len(times):9}   whole again after {sum(times) / len(times):.1f} s on average, "
-                  f"{max(times):.1f} s at most")
-        for name, count in sorted(self.client_faults.items()):
-            print(f"{name.replace('_', ' '):23} {count:9}")
+        for name, count in self.deck.dealt.items():
+            times = self.recoveries.get(name)
+            after = f"   whole again after {sum(times) / len(times):.1f} s on average, {max(times):.1f} s at most" if times else ""
+            print(f"{name:23} {count:9}{after}")
         verdict = "linearizable" if not facts["problems"] else "NOT EXPLAINED"
         print(f"history                 {verdict}" + (f", {facts['too_hard']} blocks were too hard to judge" if facts["too_hard"] else ""))
         for problem in facts["problems"]:

@@ -236,6 +236,15 @@ class LoadClient:
         self.process.kill()
         self.process.wait(LIMIT_S)
 
+    def halt(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def __str__(self):
+        return f"the client on {self.node}"
+
     def finish(self):
         self.process.stdin.close()
         code = self.process.wait(LIMIT_S)

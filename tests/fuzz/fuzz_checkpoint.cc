@@ -6,41 +6,26 @@
 #include "juxmem/base/check.h"
 #include "juxmem/base/digest.h"
 #include "juxmem/storage/log/checkpoint_store.h"
-#include "tests/sim/disk/sim_disk.h"
+#include "tests/fuzz/fuzz_disk.h"
 
 namespace {
 
 using namespace juxmem;
-
-class StillClock final : public Clock {
- public:
-  TimeNs now() const override { return now_; }
-  TimeNs now_ = 1;
-};
 
 // Reads until the end or an error; every piece must be one that a writer could have written.
 class Reading {
  public:
   explicit Reading(std::span<const std::byte> bytes) {
     const std::string name = wal::checkpoint_name({{1, 2}, 3});
-    disk_.allocate(name, bytes.size(), [](const Status&) {});
-    drain();
-    disk_.write(name, 0, Buffer::copy_of(bytes), [](const Status&) {});
-    drain();
-    reader_ = std::make_unique<CheckpointReader>(disk_, name);
+    disk_.put(name, bytes);
+    reader_ = std::make_unique<CheckpointReader>(*disk_, name);
     reader_->open([this](const Result<wal::CheckpointHeader>& header) {
       if (header) next();
     });
-    drain();
+    disk_.drain();
   }
 
  private:
-  void drain() {
-    while (disk_.next_due() != sim::SimDisk::kNever) {
-      clock_.now_ = std::max(clock_.now_, disk_.next_due());
-      disk_.deliver_due();
-    }
-  }
   void next() {
     reader_->next([this](const Result<std::optional<Buffer>>& piece) {
       if (!piece || !*piece) return;
@@ -49,8 +34,7 @@ class Reading {
     });
   }
 
-  StillClock clock_;
-  sim::SimDisk disk_{{}, clock_};
+  fuzz::FuzzDisk disk_;
   std::unique_ptr<CheckpointReader> reader_;
 };
 

@@ -1,16 +1,20 @@
-// fuzz_seeds FOLDER: writes valid inputs of every kind for the fuzzers, FOLDER/packet, FOLDER/command, FOLDER/reply and
-// FOLDER/snapshot.
+// fuzz_seeds FOLDER: writes valid inputs of every kind for the fuzzers, a folder for each of them.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "apps/hdf5/dataset_meta.h"
+#include "consistency/paxos/stop_sign.h"
 #include "juxmem/base/digest.h"
+#include "juxmem/provider/contact_file.h"
+#include "juxmem/provider/stream_facts.h"
 #include "juxmem/storage/log/checkpoint_codec.h"
 #include "juxmem/storage/log/headers.h"
 #include "juxmem/storage/log/record_codec.h"
 #include "juxmem/storage/log/sectors.h"
 #include "juxmem/wire/codec.h"
+#include "tests/fuzz/fuzz_disk.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/fuzz/fuzz_log_input.h"
 #include "tests/unit/wire/random_messages.h"
@@ -63,8 +67,44 @@ void write_log(const std::string& folder) {
   write(folder + "/checkpoint", 0, checkpoint);
 }
 
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void write_contacts(const std::string& folder) {
+  const std::vector<std::vector<std::string>> lists = {
+      {"tcp://10.0.1.1:5000"}, {"tcp://rennes-1:7400", "tcp://[fe80::1]:7400", std::string(512, 'a')}};
+  for (std::size_t number = 0; number < lists.size(); ++number) {
+    fuzz::FuzzDisk disk;
+    ContactFile file(*disk);
+    file.remember(lists[number]);
+    disk.drain();
+    write(folder + "/contacts", number, text_of((*disk).contents("contacts")));
+  }
+}
+
+void write_facts(const std::string& folder) {
+  const std::vector<StreamMember> members = {{4, 1}, {2, 1}, {9, 3}};
+  const StreamFacts facts{
+      .stream = {3, 2}, .members = members, .base = 17, .round_floor = 5, .promised = {6, 4}, .decided = 20};
+  write(folder + "/facts", 0, encode(facts).text());
+  write(folder + "/facts", 1, encode(StopSign{.next_epoch = 2, .round = 5, .members = members}).text());
+}
+
+void write_meta(const std::string& folder) {
+  DatasetMeta meta{.path = "/group/longitude", .type = "u2le", .shape = {3, 70000}, .attributes = {}, .scale_of = {}};
+  write(folder + "/meta", 0, text_of(*encode_meta(meta)));
+  meta.attributes = {{.name = "scale", .type = "f8be", .shape = {}, .data = std::vector<std::byte>(8)},
+                     {.name = "title", .type = "t12np", .shape = {2}, .data = std::vector<std::byte>(24)}};
+  meta.scale_of = {{.path = "/map", .dimension = 1}};
+  write(folder + "/meta", 1, text_of(*encode_meta(meta)));
+}
+
 void write_all(const std::string& folder) {
   write_log(folder);
+  write_contacts(folder);
+  write_facts(folder);
+  write_meta(folder);
   Random random(1);
   std::size_t number = 0;
   for (std::size_t kind = 0; kind < wire::message_kinds(); ++kind) {

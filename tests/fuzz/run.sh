@@ -21,7 +21,7 @@ fuzzers=$build/tests/fuzz
 seeds=$build/seeds
 "$fuzzers/fuzz_seeds" "$seeds"
 status=0
-for decoder in packet command reply snapshot log checkpoint; do
+for decoder in packet command reply snapshot log checkpoint contacts facts meta; do
   corpus=$build/corpus/$decoder
   mkdir -p "$corpus" "$build/findings"
   # Inputs that once broke the decoder.

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
+#include "groups/node_lists.h"
 #include "tests/sim/grid/grid_sim.h"
 
 namespace juxmem::sim {
@@ -20,7 +22,10 @@ void GridSim::choose_disks(std::uint64_t seed) {
   on_disk_ = disk_random_.chance(300'000);
   if (!on_disk_) return;
   checks_.root_is_on_disk();
-  network_.observe([this](const wire::Packet& packet) { checks_.told().sent(packet); });
+  network_.observe([this](const wire::Packet& packet) {
+    checks_.told().sent(packet);
+    for (NodeId member : checks_.told().take_first_votes()) on_first_vote(member);
+  });
   may_lose_quorums_ = false;
   some_in_memory_ = disk_random_.chance(400'000);
   for (SharedBlock& block : blocks_) {
@@ -78,11 +83,61 @@ void GridSim::on_acknowledged(GroupId group) {
   });
 }
 
+// So that there are epochs to begin while the power is aimed at those who begin them.
+void GridSim::next_move() {
+  if (!power_is_aimed_) return;
+  world_.after(disk_random_.between(100, 1000) * kMs, [this] {
+    if (world_.now() >= faults_until_) return;
+    if (setup_is_done()) move_a_member();
+    next_move();
+  });
+}
+
+// To a provider of its site that lives and has no copy yet, as somebody who lives knows the group. All members live: a wish that stands in
+// the way of the healer is no matter of disks.
+void GridSim::move_a_member() {
+  const GroupId group = group_of(blocks_[disk_random_.below(blocks_.size())].id);
+  const std::set<NodeId> living = living_nodes();
+  std::vector<std::pair<std::string, std::string>> moves;
+  for (const SimProvider& knows : providers_) {
+    const wire::CatalogGroup* row = knows.provider == nullptr ? nullptr : knows.provider->catalog().group(group);
+    if (row == nullptr) continue;
+    const bool all_live = std::ranges::all_of(row->members, [&](NodeId member) { return living.contains(member); });
+    if (!all_live) return;  // who is missing is to be replaced first
+    for (const SimProvider& from : providers_) {
+      for (const SimProvider& to : providers_) {
+        const bool is_move = contains(row->members, from.node) && !contains(row->members, to.node);
+        if (is_move && to.provider != nullptr && from.site == to.site) moves.emplace_back(from.name, to.name);
+      }
+    }
+    break;
+  }
+  if (moves.empty()) return;
+  const auto& [from, to] = moves[disk_random_.below(moves.size())];
+  world_.trace(fmt::format("group {} is to move from {} to {}", group, from, to));
+  wish(wire::MoveRequest{.tag = 4, .group = group, .from = from, .to = to});
+}
+
 // It has just got the state, and may vote soon.
 void GridSim::on_epoch_begun(SimProvider& member) {
   if (!power_is_aimed_ || healed_ || !disk_random_.chance(700'000)) return;
   world_.after(disk_random_.between(0, 6 * disk_latency_max_), [this, &member, life = member.lives] {
-    if (member.lives == life) lose_power_of(member, disk_random_.between(1, 500) * kMs, Crash::kPower);
+    if (member.lives != life || member.provider == nullptr) return;
+    world_.trace(fmt::format("the power fails at {}, which has just begun an epoch", member.name));
+    lose_power_of(member, disk_random_.between(1, 500) * kMs, Crash::kPower);
+  });
+}
+
+// The first promise or acceptance of the epoch is on its way; what it rests on must be there again. The sender's turn ends first.
+void GridSim::on_first_vote(NodeId member) {
+  if (!power_is_aimed_ || healed_ || !disk_random_.chance(500'000)) return;
+  const auto voter = std::ranges::find(providers_, member, &SimProvider::node);
+  if (voter == providers_.end()) return;
+  const TimeNs delay = disk_random_.chance(500'000) ? 0 : disk_random_.between(0, disk_latency_max_);
+  world_.after(delay, [this, &victim = *voter, life = voter->lives] {
+    if (victim.lives != life || victim.provider == nullptr) return;
+    world_.trace(fmt::format("the power fails at {}, which has just voted", victim.name));
+    lose_power_of(victim, disk_random_.between(1, 500) * kMs, Crash::kPower);
   });
 }
 

@@ -43,6 +43,7 @@ SeedOutcome GridSim::run() {
   next_fault();
   next_link_fault();
   next_disk_fault();
+  next_move();
   while (!all_finished() && world_.now() < kLongestRun && world_.step()) {
   }
   if (world_.violation().empty() && !all_finished()) {

@@ -88,8 +88,11 @@ class GridSim {
   void lose_power_of_all();
   bool may_end(const SimProvider& provider) const;
   // Power failures aimed at the moments that matter.
+  void next_move();
+  void move_a_member();
   void on_acknowledged(GroupId group);
   void on_epoch_begun(SimProvider& member);
+  void on_first_vote(NodeId member);
 
   // grid_disk_faults.cc
   void next_disk_fault();

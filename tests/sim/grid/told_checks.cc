@@ -15,16 +15,31 @@ void ToldChecks::sent(const wire::Packet& packet) {
     const auto* stream = std::get_if<wire::StreamMessage>(&message);
     if (stream == nullptr) continue;
     if (const auto* promise = std::get_if<wire::Promise>(stream)) {
-      Told& told = told_[packet.from][promise->stream];
+      Told& told = told_by(packet.from, promise->stream);
       told.promised = std::max(told.promised, promise->ballot);
     } else if (const auto* accepted = std::get_if<wire::Accepted>(stream)) {
-      Told& told = told_[packet.from][accepted->stream];
-      told.promised = std::max(told.promised, accepted->ballot);
-      for (Instance i = accepted->decided + 1; i <= accepted->up_to; ++i) {
-        Ballot& ballot = told.accepted[i];
-        ballot = std::max(ballot, accepted->ballot);
+      note_accepted(told_by(packet.from, accepted->stream), accepted->ballot, accepted->decided, accepted->up_to);
+    } else if (const auto* site = std::get_if<wire::SiteAccepted>(stream)) {
+      for (const wire::MemberAccepted& row : site->members) {
+        if (row.node == packet.from) {
+          note_accepted(told_by(packet.from, site->stream), site->ballot, row.decided, row.up_to);
+        }
       }
     }
+  }
+}
+
+ToldChecks::Told& ToldChecks::told_by(NodeId node, const StreamId& stream) {
+  const auto [row, is_first] = told_[node].try_emplace(stream);
+  if (is_first && stream.epoch > 1) first_votes_.push_back(node);
+  return row->second;
+}
+
+void ToldChecks::note_accepted(Told& told, const Ballot& under, Instance decided, Instance up_to) {
+  told.promised = std::max(told.promised, under);
+  for (Instance i = decided + 1; i <= up_to; ++i) {
+    Ballot& ballot = told.accepted[i];
+    ballot = std::max(ballot, under);
   }
 }
 

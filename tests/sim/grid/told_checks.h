@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "juxmem/provider/provider.h"
 #include "juxmem/wire/message.h"
@@ -21,6 +22,8 @@ class ToldChecks {
   using Broken = std::optional<std::string>;
 
   void sent(const wire::Packet& packet);
+  // Nodes that have told something of a later epoch than their group's first one, for the first time since the last call.
+  std::vector<NodeId> take_first_votes() { return std::exchange(first_votes_, {}); }
   // `base`: where the replica's epoch begins; 0: not known.
   Broken look_at(const Provider& provider, const Replica& replica, Instance base);
   // To be called after look_at() for all replicas: those that are not there.
@@ -35,10 +38,13 @@ class ToldChecks {
     std::map<Instance, Ballot> accepted;  // of what it did not know decided
     bool is_seen = false;                 // the replica, in this life
   };
+  Told& told_by(NodeId node, const StreamId& stream);
+  static void note_accepted(Told& told, const Ballot& under, Instance decided, Instance up_to);
   static Broken compare(const Told& told, const Replica& replica, Instance base);
 
   std::map<NodeId, std::map<StreamId, Told>> told_;
   std::set<NodeId> may_be_absent_;
+  std::vector<NodeId> first_votes_;
 };
 
 }  // namespace juxmem::sim

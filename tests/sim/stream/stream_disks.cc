@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::int64_t kUs = 1'000;
 constexpr std::uint32_t kCheckpointPpm = 30'000;
+constexpr TimeNs kBeatsNs = 100'000 * kUs;  // a coordinator looks at its disk with its heartbeats
+constexpr std::uint32_t kLossPpmMax = 100'000;
+constexpr std::uint64_t kLagMax = 8;  // entries
 
 // As a log would give it back: the last entry of each instance, and nothing behind a Stop.
 HardState replay(Instance base, const std::vector<Persist>& kept, std::size_t count) {
@@ -87,6 +90,31 @@ void StreamWorld::take_checkpoint(std::size_t index) {
     return;
   disk->second.base = node.applied;
   disk->second.digest = node.digest;
+}
+
+// Health is progress: a coordinator whose disk keeps nothing hands over at once, where everybody else could lead and lacks next to nothing.
+// Where too many messages get lost a hand-over may fail, and is not begun again soon.
+void StreamWorld::check_late_disk(Node& node) {
+  const TimeNs since = std::exchange(node.could_leave_since, 0);
+  if (node.parts.empty() || now_ < node.paused_until || network_.loss_ppm > kLossPpmMax) return;
+  const Stream& stream = *node.parts.rbegin()->second.stream;
+  const TimeNs local = clock_of(node);
+  const StreamStatus status = stream.status(local);
+  const wire::Entry* last = stream.entry_at(stream.last());
+  const bool is_stopping = last != nullptr && last->kind == wire::EntryKind::kStop;
+  if (stream.has_ended() || is_stopping || !stream.serves(local) || status.members.size() < 2) return;
+  const TimeNs late_for = local - status.unstable_since - ms_to_ns(config_.timing.disk_late_ms);
+  if (status.unstable_since == 0 || late_for < 0) return;
+  const bool all_could_lead = std::ranges::all_of(status.members, [](const MemberStatus& member) {
+    return member.live && member.in_time && !member.left_behind && !member.full;
+  });
+  const bool lack_little =
+      std::ranges::all_of(status.members, [](const MemberStatus& member) { return member.lag <= kLagMax; });
+  if (!all_could_lead || (since == 0 && (late_for > kBeatsNs || !lack_little))) return;
+  node.could_leave_since = since == 0 ? local : since;
+  if (local - node.could_leave_since > ms_to_ns(config_.timing.transfer_ms) + kBeatsNs) {
+    fail(fmt::format("health: node {} leads on although its disk is late", node.id));
+  }
 }
 
 void StreamWorld::stop_node(std::size_t index) {

@@ -90,6 +90,7 @@ void StreamWorld::carry_out(std::size_t index, std::uint32_t epoch) {
   bool coordinates = stream.is_coordinator();
   StreamOutput out = stream.take();
   coordinates = coordinates || stream.is_coordinator();
+  check_relayed(node, epoch, out);
   keep(index, epoch, out);
   for (Outgoing& outgoing : out.messages) send(index, std::move(outgoing));
   for (DecidedEntry& decided : out.decided) {
@@ -164,6 +165,29 @@ void StreamWorld::check_read(Node& node, const AnsweredRead& read) {
   node.reads.erase(asked);
 }
 
+// A relay tells what the members of its site have said themselves, under the ballot they said it under, which is the one it has promised.
+void StreamWorld::check_relayed(const Node& node, std::uint32_t epoch, const StreamOutput& out) {
+  auto& acknowledged = epochs_.at(epoch).acknowledged;
+  for (const Outgoing& outgoing : out.messages) {
+    if (const auto* own = std::get_if<wire::Accepted>(&outgoing.message)) {
+      Instance& up_to = acknowledged[{node.id, own->ballot}];
+      up_to = std::max(up_to, own->up_to);
+    }
+    const auto* relayed = std::get_if<wire::SiteAccepted>(&outgoing.message);
+    if (relayed == nullptr) continue;
+    const Ballot promised = node.parts.at(epoch).stream->ballot();
+    if (relayed->ballot != promised) {
+      fail(fmt::format("S2: relay {} answers under {} and has promised {}", node.id, to_string(relayed->ballot),
+                       to_string(promised)));
+    }
+    for (const wire::MemberAccepted& row : relayed->members) {
+      if (row.node == node.id || row.up_to <= acknowledged[{row.node, relayed->ballot}]) continue;
+      fail(fmt::format("S2: relay {} says that {} has accepted {} under {}", node.id, row.node, row.up_to,
+                       to_string(relayed->ballot)));
+    }
+  }
+}
+
 void StreamWorld::arm(std::size_t index, std::uint32_t epoch) {
   Node& node = nodes_[index];
   Part& part = node.parts.at(epoch);
@@ -217,6 +241,7 @@ void StreamWorld::deliver(std::size_t from, std::size_t to, wire::StreamMessage 
 // ---- verdict ----------------------------------------------------------------------------------------------------
 
 void StreamWorld::check() {
+  for (Node& node : nodes_) check_late_disk(node);
   for (auto& [number, epoch] : epochs_) {
     std::vector<const Stream*> streams;
     for (const StreamMember& member : epoch.members) {

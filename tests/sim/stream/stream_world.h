@@ -8,6 +8,7 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "consistency/paxos/quorum_system.h"
@@ -19,8 +20,8 @@ namespace juxmem::sim {
 
 // What for: runs replicas of one stream against delay, loss, repetition, reordering, partitions (also one-way), crashes,
 //   pauses, hanging state machines, clocks of different rates and changes of members; where the stream is kept on disk, also against
-//   restarts of any or all nodes, of which each finds again what was stable; checks S1 to S6 on the way, and once the
-//   faults have stopped, that every live replica finishes.
+//   restarts of any or all nodes, of which each finds again what was stable; checks S1 to S6 on the way, that nobody leads on a disk that
+//   keeps nothing, that relays tell nothing but what their site has said, and once the faults have stopped, that every live replica finishes.
 // Thread safety: none. Invariants: everything follows from the seed; the last epoch, the one before as long as not everybody has left
 //   it, and every next one that was proposed keep a quorum. Ownership: owns all replicas.
 // Failure: violation() tells the first broken rule.
@@ -63,6 +64,7 @@ class StreamWorld {
     std::uint64_t lives = 0;
     TimeNs disk_hung_until = 0;
     TimeNs last_sync_ends = 0;
+    TimeNs could_leave_since = 0;  // its disk is late, and all others could lead; 0: not so
     std::optional<StreamEnd> end;  // told by the last part, and not applied yet
     TimeNs clock_offset = 0;
     std::int64_t clock_ppm = 0;
@@ -101,6 +103,7 @@ class StreamWorld {
     Instance base = 0;
     std::uint64_t digest = 0;  // of the state at the base
     std::unique_ptr<StreamInvariants> invariants;
+    std::map<std::pair<NodeId, Ballot>, Instance> acknowledged;  // how far a member has said itself, under each ballot
   };
 
   // stream_world.cc: the machine.
@@ -114,6 +117,7 @@ class StreamWorld {
   void check_read(Node& node, const AnsweredRead& read);
   void send(std::size_t from, Outgoing outgoing);
   void deliver(std::size_t from, std::size_t to, wire::StreamMessage message);
+  void check_relayed(const Node& node, std::uint32_t epoch, const StreamOutput& out);
   void arm(std::size_t index, std::uint32_t epoch);
   void check();
   void fail(const std::string& what);
@@ -127,6 +131,7 @@ class StreamWorld {
   void stop_node(std::size_t index);
   void start_node(std::size_t index);
   bool anybody_down() const;
+  void check_late_disk(Node& node);
 
   // stream_epochs.cc: members change.
   Stream* present(std::size_t index);  // of the last epoch the node takes part in; nullptr: none, or crashed

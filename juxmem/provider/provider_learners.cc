@@ -11,10 +11,11 @@
 
 namespace juxmem {
 
-// To be in the next epoch what it is not now: a member, or one that votes again.
+// To be in the next epoch what it is not now: a member, or one that votes again. A former life of this node may have been told to be one, and
+// have voted in an epoch that the catalog does not know yet: then its seat there is vacant.
 bool ProviderCore::is_wanted_next(const wire::CatalogGroup& row) const {
-  if (row.lost || !can_keep(row)) return false;
-  if (contains(row.members, self_)) return is_vacant_here(row, row.epoch) && !is_vacant_here(row, row.epoch + 1);
+  if (row.lost || !can_keep(row) || is_vacant_here(row, row.epoch + 1)) return false;
+  if (contains(row.members, self_)) return is_vacant_here(row, row.epoch);
   return contains(row.held, self_);
 }
 

@@ -121,7 +121,8 @@ TEST_F(RootSeatsTest, FirstManagersAllStartedAnewJoinTheGridThatOthersManageNow)
   for (std::size_t i = 0; i < 3; ++i) grid_.kill(i);
   for (std::size_t i = 0; i < 3; ++i) grid_.start(i);
   ASSERT_TRUE(grid_.run_until([&] { return grid_.all_ready(); }))
-      << grid_.provider(0).waiting_for() << "; " << grid_.provider(1).waiting_for() << "; " << grid_.provider(2).waiting_for();
+      << grid_.provider(0).waiting_for() << "; " << grid_.provider(1).waiting_for() << "; "
+      << grid_.provider(2).waiting_for();
   EXPECT_TRUE(grid_.run_until([&] { return managers(0) == std::set<std::size_t>{3, 4, 5}; }));
   EXPECT_GT(node(0), 6U);
 }

@@ -23,10 +23,17 @@ std::vector<NodeId> newcomers(const wire::CatalogGroup& group, const std::vector
   return added;
 }
 
+// Where members are lost, who has forgotten what it voted does not make up for them before the epoch after the next.
+bool can_be_carried_out(const wire::CatalogGroup& group, const std::set<NodeId>& lost) {
+  const std::vector<NodeId> added = newcomers(group, group.next);
+  const bool waits = std::ranges::any_of(added, [&](NodeId node) { return contains(group.vacant, node); });
+  return !meets(added, lost) && !(waits && meets(group.next, lost));
+}
+
 // People asked for the intent and it can be carried out, or it leaves out members only that are away or being emptied.
 template <typename Providers>
 bool has_reason(const wire::CatalogGroup& group, const Providers& providers, const std::set<NodeId>& lost) {
-  if (group.asked) return !meets(newcomers(group, group.next), lost);
+  if (group.asked) return can_be_carried_out(group, lost);
   return std::ranges::all_of(group.members, [&](NodeId node) {
     const auto row = providers.find(node);
     return contains(group.next, node) || row == providers.end() || !row->second.up || row->second.draining;

@@ -93,17 +93,13 @@ void GridSim::next_move() {
   });
 }
 
-// To a provider of its site that lives and has no copy yet, as somebody who lives knows the group. All members live: a wish that stands in
-// the way of the healer is no matter of disks.
+// To a provider of its site that lives and has no copy yet, as somebody who lives knows the group.
 void GridSim::move_a_member() {
   const GroupId group = group_of(blocks_[disk_random_.below(blocks_.size())].id);
-  const std::set<NodeId> living = living_nodes();
   std::vector<std::pair<std::string, std::string>> moves;
   for (const SimProvider& knows : providers_) {
     const wire::CatalogGroup* row = knows.provider == nullptr ? nullptr : knows.provider->catalog().group(group);
     if (row == nullptr) continue;
-    const bool all_live = std::ranges::all_of(row->members, [&](NodeId member) { return living.contains(member); });
-    if (!all_live) return;  // who is missing is to be replaced first
     for (const SimProvider& from : providers_) {
       for (const SimProvider& to : providers_) {
         const bool is_move = contains(row->members, from.node) && !contains(row->members, to.node);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "groups/placement/replacement.h"
@@ -157,6 +158,22 @@ TEST_F(HealerTest, IntentThatLeavesOutAMemberWhoIsBackIsReplaced) {
   ASSERT_EQ(moves.size(), 1U);
   EXPECT_EQ(moves[0].next[0], 1U);
   EXPECT_EQ(moves[0].next[1], 2U);
+}
+
+TEST_F(HealerTest, MoveThatPeopleAskedForYieldsToHealingWhereItsNewMemberHasForgottenItsVotes) {
+  make("aaaaa");
+  wire::CatalogGroup& group = add_group({1, 2, 3});
+  group.next = {1, 2, 4};
+  group.held = {4};
+  group.asked = true;
+  providers_[2].up = false;
+  tick(0);
+  EXPECT_TRUE(tick(6000).empty()) << "1 and 4 are a quorum of the next epoch";
+  group.vacant = {4};
+  group.vacant_until = {3};
+  const auto moves = tick(0);
+  ASSERT_EQ(moves.size(), 1U);
+  EXPECT_EQ(std::set<NodeId>(moves[0].next.begin(), moves[0].next.end()).count(2), 0U);
 }
 
 TEST_F(HealerTest, IntentWithoutAReasonIsGivenUp) {

@@ -140,7 +140,7 @@ class Chaos:
         fault = chaos_faults.Fault
         faults = [fault("kill provider", self.kill_provider),
                   fault("stop provider", self.lasting("stop {}", self.any_provider, self.halt, self.go_on)),
-                  fault("drain provider", self.drain_provider),
+                  fault("drain provider", self.drain_provider, is_possible=lambda: bool(self.can_be_emptied())),
                   fault("add provider", self.add_provider, is_possible=lambda: self.extras < EXTRAS_MAX),
                   fault("stop the grid", self.stop_the_grid),
                   fault("kill client", self.kill_client, harms_grid=False),
@@ -184,11 +184,10 @@ class Chaos:
 
     # ---- faults of providers --------------------------------------------------------------------------------------
 
-    def victim(self, may_lose_manager=False):
+    def victim(self):
         """One whose loss the root survives, too: it has five managers and cannot replace those that were killed."""
-        left = [row.name for row in self.grid.running()
-                if may_lose_manager and not self.lost_managers and row.name.startswith("rennes") or not row.is_manager]
-        return self.dice.choice(left)
+        return self.dice.choice([row.name for row in self.grid.running()
+                                 if not self.lost_managers and row.name.startswith("rennes") or not row.is_manager])
 
     def any_provider(self):
         """For what does not lose a manager for ever. The second one lost in its site would be too many."""
@@ -196,7 +195,7 @@ class Chaos:
                                  if not (row.is_manager and self.lost_managers and row.site == "rennes")])
 
     def kill_provider(self):
-        name = self.victim(may_lose_manager=True)
+        name = self.victim()
         if self.grid.providers[name].is_manager and self.disks is None:
             self.lost_managers.add(name)
             self.grid.providers[name].is_manager = False
@@ -212,8 +211,27 @@ class Chaos:
     def go_on(self, name):
         self.grid.signal(name, signal.SIGCONT)
 
+    def can_be_emptied(self):
+        """No managers, and whose groups each find another provider with room in its site: otherwise they stay where they are."""
+        status = self.grid.status()
+        if status is None:
+            return []
+
+        def has_successor(leaving, group):
+            members = {member["node"] for member in group["members"]}
+            return any(row["site"] == leaving["site"] and row["up"] and row["node"] not in members
+                       and row["capacity_bytes"] - row["reserved_bytes"] >= group["quota_bytes"] for row in status["providers"])
+
+        plain = {row.name for row in self.grid.running() if not row.is_manager}
+        return [row["name"] for row in status["providers"] if row["name"] in plain
+                and all(has_successor(row, group) for group in status["groups"]
+                        if row["node"] in {member["node"] for member in group["members"]})]
+
     def drain_provider(self):
-        name = self.victim()
+        names = self.can_be_emptied()
+        if not names:
+            return
+        name = self.dice.choice(names)
         self.say(f"drain {name}, switch it off and start it again")
         self.grid.tool("provider", "drain", name, "--wait-s", 100)
         self.grid.terminate(name)

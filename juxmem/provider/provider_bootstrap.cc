@@ -48,14 +48,9 @@ void ProviderCore::take_part_as_manager() {
   become(bootstrap_->self());
   grid_ = bootstrap_->grid();
   if (!begin_journal()) return;
-  StreamConfig config;
-  config.stream = StreamId{kRootGroup, 1};
-  config.self = self_;
+  StreamConfig config = stream_config({kRootGroup, 1});
   for (NodeId node : first_managers()) config.members.push_back(StreamMember{node, 1});
   config.preferred = 1;
-  config.timing = options_.timing;
-  config.seed = env_.random();
-  config.limits = options_.limits;
   if (bootstrap_->goes_on()) bootstrap_.reset();  // as one that comes back from its folder: it does not know who met
   begin_replica(config, machine_maker(kRootGroup), journal_ ? Durability::kDisk : Durability::kMemory);
   update_routes();

@@ -140,17 +140,23 @@ StreamMember ProviderCore::stream_member(GroupId group, NodeId node) const {
   return {node, group == kRootGroup ? 1 : catalog_.site_of(node)};
 }
 
-// In the first epoch everybody begins with nothing. Later ones have a history, which a new member lacks like one that was left behind;
-// it votes once it has it, on disk where the group is kept there.
-void ProviderCore::make_replica(const wire::CatalogGroup& row) {
+// What does not depend on who the members are.
+StreamConfig ProviderCore::stream_config(StreamId stream) const {
   StreamConfig config;
-  config.stream = StreamId{row.group, row.epoch};
+  config.stream = stream;
   config.self = self_;
-  for (NodeId node : row.members) config.members.push_back(stream_member(row.group, node));
-  config.preferred = row.epoch == 1 ? row.members.front() : 0;
   config.timing = options_.timing;
   config.limits = options_.limits;
   config.seed = env_.random();
+  return config;
+}
+
+// In the first epoch everybody begins with nothing. Later ones have a history, which a new member lacks like one that was left behind;
+// it votes once it has it, on disk where the group is kept there.
+void ProviderCore::make_replica(const wire::CatalogGroup& row) {
+  StreamConfig config = stream_config({row.group, row.epoch});
+  for (NodeId node : row.members) config.members.push_back(stream_member(row.group, node));
+  config.preferred = row.epoch == 1 ? row.members.front() : 0;
   begin_replica(config, machine_maker(row.group), row.durability);
 }
 

@@ -160,6 +160,7 @@ class ProviderCore final : public AgentHost, public ReplicaHost, private Journal
   void make_replicas();
   void take_seat_again();
   void make_replica(const wire::CatalogGroup& row);
+  StreamConfig stream_config(StreamId stream) const;
   void begin_replica(StreamConfig config, MachineMaker make_machine, Durability durability,
                      std::unique_ptr<StateMachine> state = {});
   void host(GroupId group, std::unique_ptr<Replica> replica);

@@ -111,12 +111,7 @@ void ProviderCore::enter() {
 // Its part of the root's log is in the folder: it is bound by it, and needs nobody's word for who the managers are.
 void ProviderCore::go_on_as_manager() {
   become(journal_->identity().node);
-  StreamConfig config;
-  config.self = self_;
-  config.stream = restored_.at(kRootGroup).group.present.config.stream;
-  config.timing = options_.timing;
-  config.limits = options_.limits;
-  config.seed = env_.random();
+  const StreamConfig config = stream_config(restored_.at(kRootGroup).group.present.config.stream);
   begin_replica(config, machine_maker(kRootGroup), Durability::kDisk);
   update_routes();
   membership_.begin(self_, true);
@@ -220,16 +215,11 @@ void ProviderCore::take_forgotten_seat(const Sender& from, const wire::ManagerLi
   const bool is_ours = node != 0 && list.grid == grid_ && contains(list.nodes, node) && contains(list.nodes, from.node);
   if (list.seat_epoch == 0 || !is_ours || membership_.joined() || replicas_.contains(kRootGroup)) return;
   become(node);
-  StreamConfig config;
-  config.self = self_;
-  config.stream = StreamId{kRootGroup, list.seat_epoch};
+  StreamConfig config = stream_config({kRootGroup, list.seat_epoch});
   for (std::size_t i = 0; i < list.nodes.size(); ++i) {
     config.members.push_back(stream_member(kRootGroup, list.nodes[i]));
     if (list.nodes[i] != self_) outbox_.set_route(list.nodes[i], list.addresses[i], 0);
   }
-  config.timing = options_.timing;
-  config.limits = options_.limits;
-  config.seed = env_.random();
   begin_replica(config, machine_maker(kRootGroup), Durability::kDisk);
   membership_.begin(self_, true);
   say(Notice::Severity::kInfo, "this provider is to be a manager, as others remember");

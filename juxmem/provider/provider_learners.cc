@@ -84,16 +84,11 @@ void ProviderCore::become_member(GroupId group) {
   const StopSign& next = *learner.end();
   const bool is_member = std::ranges::find(next.members, self_, &StreamMember::node) != next.members.end();
   if (!is_member || learner.applied() == 0) return;  // others were chosen: the catalog will say so
-  StreamConfig config;
-  config.stream = StreamId{group, next.next_epoch};
-  config.self = self_;
+  StreamConfig config = stream_config({group, next.next_epoch});
   config.members = next.members;
   config.base = learner.applied();
   config.round_floor = next.round;
   config.preferred = next.members.front().node;
-  config.timing = options_.timing;
-  config.limits = options_.limits;
-  config.seed = env_.random();
   std::unique_ptr<StateMachine> state = learner.take_state();
   learners_.erase(found);
   const Durability durability = catalog_.group(group)->durability;
